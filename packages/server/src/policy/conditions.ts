@@ -7,7 +7,8 @@ import type { Expression } from './engine/expression.ts'
 import { ExpressionError } from './engine/expression-error.ts'
 import type { ExpressionView } from './engine/expression-view.ts'
 import { dependsOnReading, readsPath as pathIsIn, readsResult } from './engine/readings.ts'
-import { conditionOf, templateOf, valueOf } from './language.ts'
+import { child } from '../values/written-tree.ts'
+import { conditionOf, retryConditionOf, templateOf, valueOf } from './language.ts'
 import { PHASES, kindOf } from './kind.ts'
 import type { Phase, Step } from './kind.ts'
 import { KINDS } from './kinds.ts'
@@ -58,9 +59,8 @@ type Rules = { readonly [P in Phase]?: readonly (ConditionalRule & { readonly ac
 
 /** Which results of actions the expressions of some rules read. */
 export function rememberingOf(policy: Rules): Remembering {
-  const remembers = hasLanguage(policy)
-  const reads = remembers ? readsOf(policy) : NOTHING
-  return { remembers, readsResult: (result) => readsResult(reads, result) }
+  const reads = hasLanguage(policy) ? readsOf(policy) : NOTHING
+  return { readsResult: (result) => readsResult(reads, result) }
 }
 
 const NOTHING: ReadonlySet<string> = new Set()
@@ -70,7 +70,8 @@ function hasLanguage(policy: Rules): boolean {
   return PHASES.some((phase) =>
     policy[phase]?.some(
       ({ expressions = [], actions }) =>
-        expressions.length > 0 || actions.some((step) => expressionsOf(step).length > 0 || textsOf(step).length > 0),
+        expressions.length > 0 ||
+        actions.some((step) => [...expressionsOf(step), ...textsOf(step), ...retriesOf(step)].length > 0),
     ),
   )
 }
@@ -82,6 +83,9 @@ function readsOf(policy: Rules): ReadonlySet<string> {
       ...expressions.map((source) => compiled(source, phase).reads),
       ...actions.flatMap(expressionsOf).map((source) => compiledValue(source, phase).reads),
       ...actions.flatMap((step) => textsOf(step).map((source) => readsOfText(source, phase))),
+      ...actions.flatMap((step) =>
+        retriesOf(step).map((source) => whole(retryConditionOf(source, phase), source).reads),
+      ),
     ]),
   )
   return new Set(reads.flatMap((each) => [...each]))
@@ -101,6 +105,12 @@ export function readsPath(policy: Rules): boolean {
         actions.some((step) => textsReadPath(step, phase)),
     ),
   )
+}
+
+/** Its `retry_condition`, which alone reads `attempts`. */
+function retriesOf({ config }: Step): string[] {
+  const written = child(config, 'retry_condition')
+  return typeof written === 'string' ? [written] : []
 }
 
 function expressionsOf({ type, config }: Step): readonly string[] {

@@ -3,26 +3,36 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import { celValue } from './engine/values.ts'
 import type { ACTION_RESULTS } from './engine/variables/action-results.ts'
+import { memoryOf } from './view-of.ts'
 
 type Results = typeof ACTION_RESULTS
 
 /** The facts about its policy that an action knows. */
 export interface Remembering {
-  /** Whether any expression of the policy could read a result. */
-  readonly remembers: boolean
-  /** Whether one reads this result, which costs more than a note: `oidc.access_token`. */
+  /** Whether an expression of the policy reads this result, or a part of it: `oidc`, `oidc.access_token`. */
   readonly readsResult: (result: string) => boolean
 }
+
+type Fields<A extends keyof Results> = { readonly [Field in Results[A][number]]?: unknown }
 
 /**
  * Replaces the result of the last run of the same action.
  * @param action its name in variables: `rate_limit`
+ * @param normal the result for the normal form of the path, if it may be another
  */
 export function noteResult<A extends keyof Results>(
   exchange: Exchange,
   action: A,
-  fields: { readonly [Field in Results[A][number]]?: unknown },
+  fields: Fields<A>,
+  normal?: Fields<A>,
 ): void {
+  const memory = normal || exchange.policyMemory ? memoryOf(exchange) : undefined
+  if (memory && normal) memory.normalResults ??= new Map(exchange.results)
   exchange.results ??= new Map()
-  exchange.results.set(action, celValue(fields) as ReadonlyMap<string, unknown>) // of an object
+  exchange.results.set(action, resultOf(fields))
+  memory?.normalResults?.set(action, resultOf(normal ?? fields))
+}
+
+function resultOf(fields: object): ReadonlyMap<string, unknown> {
+  return celValue(fields) as ReadonlyMap<string, unknown> // of an object
 }

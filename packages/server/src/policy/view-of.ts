@@ -23,7 +23,7 @@ export function viewOf(
   path?: string,
   attempts?: AttemptFacts,
 ): ExpressionView {
-  const { budget, ofRequest, ofResponse } = memoryOf(exchange)
+  const { budget, ofRequest, ofResponse, normalResults } = memoryOf(exchange)
   const vars = answer ? ofResponse : ofRequest
   return new ExpressionView(
     factsOfExchange(exchange, {
@@ -32,7 +32,7 @@ export function viewOf(
       secret: sources.secret,
       now: Date.now,
       vars: path === undefined ? vars.asSent : vars.normal,
-      results: exchange.results ?? NO_RESULTS,
+      results: (path === undefined ? undefined : normalResults) ?? exchange.results ?? NO_RESULTS,
       path,
       attempts,
       response: answer && new ResponseOfApp(answer, exchange.responseEdits),
@@ -54,11 +54,19 @@ export function inEveryReading<T extends string | boolean>(
   answer?: AppAnswer,
 ): T {
   const value = evaluate(viewOf(exchange, sources, answer))
-  const { normalPath } = exchange
-  if (isOfPath && normalPath !== undefined && evaluate(viewOf(exchange, sources, answer, normalPath)) !== value) {
+  const other = isOfPath ? otherReading(exchange) : undefined
+  if (other !== undefined && evaluate(viewOf(exchange, sources, answer, other)) !== value) {
     throw new RelayError('path_ambiguous')
   }
   return value
+}
+
+/**
+ * The path in the other reading of the exchange; undefined if there is only one. A path that a rule has replaced may have one
+ * reading, and a result that was made from the earlier path two.
+ */
+export function otherReading(exchange: Exchange): string | undefined {
+  return exchange.normalPath ?? (memoryOf(exchange).normalResults && exchange.path)
 }
 
 /** Made when the first expression of a policy is evaluated. */

@@ -11,9 +11,10 @@ import type { AddHeadersConfig } from './kind.ts'
 /** Adds headers: existing ones stay. */
 export function addHeaders({ headers }: AddHeadersConfig, phase: Phase, site: Remembering & SourcesParts): Edit {
   const lines = linesFrom(headers, phase, site)
+  const isRead = site.readsResult('add_headers')
   return (edits, exchange, answer) => {
     const made = lines(exchange, answer)
     for (const [name, value] of made) edits.append(name, value)
-    if (site.remembers) noteResult(exchange, 'add_headers', { headers_added: lowerCased(made) })
+    if (isRead) noteResult(exchange, 'add_headers', { headers_added: lowerCased(made) })
   }
 }

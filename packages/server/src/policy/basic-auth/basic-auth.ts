@@ -49,7 +49,7 @@ interface Known {
 
 export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Partial<Remembering>): Action {
   const {
-    remembers = false,
+    readsResult = () => false,
     edgeId,
     leniency,
     tenant,
@@ -79,6 +79,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     if (hash) user.hashes.push(hash)
     else known.set(keyed(`${name}:${password.reveal()}`), { user, address: '' })
   }
+  const isRead = readsResult('basic_auth')
   const late = config.credentials.filter(isLate)
   const guestsOf = late.length > 0 ? guestsFrom(lateCredentials(late, parts), keyed, userOf) : undefined
   /** For unknown names and users without a hash, so that their check takes as long as that of a user with a hash. */
@@ -130,7 +131,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     refuseForeignUpgrade(exchange)
     if (!config.forward_credentials) withhold(exchange, 'authorization')
     await pass(exchange, found.user.identity, now)
-    if (remembers) {
+    if (isRead) {
       const credentials = { presented: true, username: read.user, authorized: true }
       noteResult(exchange, 'basic_auth', { credentials })
     }
@@ -143,7 +144,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     } catch (error) {
       if (config.enforce || !(error instanceof RelayError)) throw error
       leniency.note({ edgeId, action: 'basic-auth', detail: error.code })
-      if (remembers) noteResult(exchange, 'basic_auth', { credentials: presentedBy(exchange) })
+      if (isRead) noteResult(exchange, 'basic_auth', { credentials: presentedBy(exchange) })
     }
     await next()
   }

@@ -7,7 +7,7 @@ type Reads = ReadonlySet<string>
  * for both, like routes.
  */
 export function dependsOnReading(reads: Reads): boolean {
-  return PATHS.some((path) => reads.has(path)) || some(reads, (path) => VARS.test(path))
+  return PATHS.some((path) => reads.has(path)) || some(reads, (path) => VARS.test(path) || RESULTS_OF_PATH.test(path))
 }
 
 /**
@@ -48,6 +48,8 @@ export function readsSecrets(reads: Reads): boolean {
 
 /** A variable may have been made from the path. */
 const VARS = /^vars(?:\.|$)/
+/** Results with the URL in them, or with values that were made from it. */
+const RESULTS_OF_PATH = /^actions(?:\.\w+(?:\.(?:url_rewrite|redirect|log)(?:\..*)?)?)?$/
 const PATHS = ['req', 'req.url', 'req.url.path', 'req.url.uri']
 const RAW_PATHS = ['req.url.raw', 'req.url.raw_path']
 const SECRET =

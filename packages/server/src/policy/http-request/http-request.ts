@@ -53,7 +53,7 @@ function askerOf(
       last = await tryOnce(exchange, request, { ...parts, deadline, redirects })
       tries.push(last)
     } while (tries.length < TRIES_MAX && !deadline.isOver && wantsMore(exchange, answer, tries.length, request, last))
-    if (parts.remembers) note(exchange, request, tries, last)
+    if (parts.readsResult('http_request')) note(exchange, request, tries, last)
     if (last.error && onError === 'halt') {
       const { code, message } = last.error
       throw new RelayError('http_request_failed', { detail: `http-request ${request.url}: ${code}: ${message}` })

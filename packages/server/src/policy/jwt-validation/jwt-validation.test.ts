@@ -45,7 +45,6 @@ async function setUp(t: TestContext) {
       tenant: 'edg_docs',
       passCounts: new PassCounts(),
       bodies: { read: () => assert.fail('no token is in a body') },
-      remembers: false,
       readsResult: () => false,
       fetchFrom: (home) => providerFetch(5000, home),
       identify: (plain) => new SignedIdentity(plain, undefined),

@@ -12,7 +12,9 @@ import { jsonText, weightOf } from '../engine/values.ts'
 import type { Phase } from '../kind.ts'
 import type { SourcesParts } from '../sources/sources.ts'
 import { compiledTemplate } from '../text.ts'
-import { viewOf } from '../view-of.ts'
+import { otherReading, viewOf } from '../view-of.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { LogConfig } from './kind.ts'
 
 /** Longer metadata are cut, and then written as a text. */
@@ -29,7 +31,9 @@ export interface LogPlace {
   readonly rule: string
 }
 
-export function logRequest(config: LogConfig, site: LogParts & LogPlace): Action {
+type Site = LogParts & LogPlace & Remembering
+
+export function logRequest(config: LogConfig, site: Site): Action {
   const write = writer(config, site, 'on_http_request')
   return async (exchange, next) => {
     write(exchange)
@@ -37,7 +41,7 @@ export function logRequest(config: LogConfig, site: LogParts & LogPlace): Action
   }
 }
 
-export function logConnection(config: LogConfig, site: LogParts & LogPlace): ConnectionAction {
+export function logConnection(config: LogConfig, site: Site): ConnectionAction {
   const write = writer(config, site, 'on_tcp_connect')
   return (exchange) => {
     write(exchange)
@@ -45,16 +49,22 @@ export function logConnection(config: LogConfig, site: LogParts & LogPlace): Con
   }
 }
 
-export function logResponse(config: LogConfig, site: LogParts & LogPlace): ResponseAction {
+export function logResponse(config: LogConfig, site: Site): ResponseAction {
   return writer(config, site, 'on_http_response')
 }
 
-function writer({ metadata }: LogConfig, { edgeId, log, sources, rule }: LogParts & LogPlace, phase: Phase) {
+function writer({ metadata }: LogConfig, { edgeId, log, sources, rule, readsResult }: Site, phase: Phase) {
   const value = templateValue(metadata, (source) => compiledTemplate(source, phase))
+  const isRead = readsResult('log')
   return (exchange: Exchange, answer?: AppAnswer): void => {
     try {
-      const told = toldOf(value(viewOf(exchange, sources, answer)))
+      const made = value(viewOf(exchange, sources, answer))
+      const told = toldOf(made)
       log.info({ edgeId, requestId: exchange.requestId, rule, metadata: told }, 'policy log')
+      if (!isRead) return
+      const other = otherReading(exchange)
+      const normal = other === undefined ? undefined : value(viewOf(exchange, sources, answer, other))
+      noteResult(exchange, 'log', { metadata: made }, other === undefined ? undefined : { metadata: normal })
     } catch (error) {
       if (!(error instanceof ValueError)) throw failedExpression(error, `${rule}: metadata of log`)
       throw new RelayError('expression_failed', { detail: `${rule}: metadata of log: ${error.message}` })

@@ -17,10 +17,10 @@ export interface OpenidConnectParts {
 /** @param result the name under which expressions read its result */
 export function openidConnect(
   config: OpenidConnectConfig,
-  { signIns, remembers, readsResult }: OpenidConnectParts & Remembering,
+  { signIns, readsResult }: OpenidConnectParts & Remembering,
   result: 'oidc' | 'oauth' = 'oidc',
 ): Action {
-  if (!remembers) return signIns.action(config)
+  if (!readsResult(result)) return signIns.action(config)
   const tokens = TOKENS[result].filter((name) => readsResult(`${result}.${name}`))
   const tells = tokens.includes('access_token') ? keepingAccessToken(config) : config
   return signIns.action(tells, { tokens, tell: (exchange, told) => noteSession(exchange, result, told) })

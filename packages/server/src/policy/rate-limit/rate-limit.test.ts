@@ -44,6 +44,7 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
         sources: { region: undefined, lookups: {}, secret: () => undefined },
         clock: () => clock.now,
+        readsResult: (result) => result === 'rate_limit',
       },
     )
   const run = async (action: ReturnType<typeof build>, exchange: Exchange): Promise<RelayError | 'passed'> => {

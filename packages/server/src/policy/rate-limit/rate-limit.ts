@@ -6,6 +6,7 @@ import type { Action } from '../../exchange/action.ts'
 import type { LastingOfEdge } from '../lasting.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { SourcesParts } from '../sources/sources.ts'
 import { inEveryReading } from '../view-of.ts'
 import { compactKey, compileKey } from './bucket-key.ts'
@@ -23,9 +24,10 @@ export interface RateLimitParts extends SourcesParts {
 }
 
 /** @throws RelayError, from the action: `rate_limited`, or `path_ambiguous` if the key depends on how the path is read */
-export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Action {
+export function rateLimit(config: RateLimitConfig, parts: RateLimitParts & Partial<Remembering>): Action {
   const { name, capacity, rate, bucket_key, enforce } = config
   const { edgeId, tenant, counterRooms, lasting, leniency, sources, clock } = parts
+  const isRead = parts.readsResult?.('rate_limit') ?? false
   const bucketKey = compileKey(bucket_key)
   const identity = JSON.stringify([name, rate, bucket_key])
   const counter = lasting(`rate-limit ${identity}`, (fullName) => counterRooms.counter(tenant, rate, fullName))
@@ -50,7 +52,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
     // Another spelling of the path must not give a visitor a new bucket.
     const key = inEveryReading(bucketKey.of, bucketKey.isOfPath, sources, exchange)
     const waitMs = counter.take(compactKey(key), capacity, clock())
-    noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
+    if (isRead) noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
     if (waitMs > 0) {
       if (enforce) throw refuse(waitMs)
       leniency.note({ edgeId, action: 'rate-limit', detail: name })

@@ -2,7 +2,10 @@
 
 import type { Action } from '../../exchange/action.ts'
 import type { SourcesParts } from '../sources/sources.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import { addressOf, hex, urlReplacement } from '../urls/url-replacement.ts'
+import type { Found, Tell } from '../urls/url-replacement.ts'
 import { linesFrom } from '../text.ts'
 import type { RedirectConfig } from './kind.ts'
 
@@ -11,9 +14,9 @@ import type { RedirectConfig } from './kind.ts'
  * matches, or the address stays the same, the next action runs.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
-export function redirect(config: RedirectConfig, parts: SourcesParts): Action {
+export function redirect(config: RedirectConfig, parts: SourcesParts & Remembering): Action {
   const { status_code: status, headers } = config
-  const replace = urlReplacement(config, 'redirect', parts)
+  const replace = urlReplacement(config, 'redirect', parts, parts.readsResult('redirect') ? noteRedirect : undefined)
   const lines = linesFrom(headers, 'on_http_request', parts)
   return async (exchange, next) => {
     const { origin, target } = exchange
@@ -24,6 +27,18 @@ export function redirect(config: RedirectConfig, parts: SourcesParts): Action {
     if (location === origin + inLocation(target)) return next()
     exchange.respond(status, { ...Object.fromEntries(lines(exchange)), Location: location })
   }
+}
+
+/** For rules behind it, which run only if it has not answered. */
+const noteRedirect: Tell = (exchange, asSent, normal) => {
+  const { origin } = exchange
+  noteResult(exchange, 'redirect', resultOf(asSent, origin), normal && resultOf(normal, origin))
+}
+
+function resultOf({ url, matches }: Found, origin: string): { matches: readonly string[]; url?: string } {
+  if (url === undefined) return { matches }
+  const address = addressOf(url, origin)
+  return { matches, url: address.origin + inLocation(address.rest) }
 }
 
 /**

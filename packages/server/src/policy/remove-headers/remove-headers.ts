@@ -5,10 +5,11 @@ import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
 import type { RemoveHeadersConfig } from './kind.ts'
 
-export function removeHeaders({ headers }: RemoveHeadersConfig, { remembers }: Remembering): Edit {
+export function removeHeaders({ headers }: RemoveHeadersConfig, { readsResult }: Remembering): Edit {
   const removed = headers.map((name) => name.toLowerCase()) // as at ngrok
+  const isRead = readsResult('remove_headers')
   return (edits, exchange) => {
     for (const name of headers) edits.remove(name)
-    if (remembers) noteResult(exchange, 'remove_headers', { headers_removed: removed })
+    if (isRead) noteResult(exchange, 'remove_headers', { headers_removed: removed })
   }
 }

@@ -52,9 +52,10 @@ export function restrictResponses(config: RestrictIpsConfig, parts: Parts): Resp
 function checker(
   { allow, deny, enforce }: RestrictIpsConfig,
   phase: Phase,
-  { remembers = false, ...parts }: Parts,
+  { readsResult = () => false, ...parts }: Parts,
 ): (exchange: Exchange, answer?: AppAnswer) => RelayError | undefined {
   const { edgeId, leniency } = parts
+  const isRead = readsResult('restrict_ips')
   const allowedFor = allow && rangesFrom(allow, 'allow', phase, parts)
   const deniedFor = deny && rangesFrom(deny, 'deny', phase, parts)
   return (exchange, answer) => {
@@ -65,9 +66,9 @@ function checker(
     if (clientIp === UNKNOWN_ADDRESS || isDenied || allowed?.has(clientIp) === false) {
       if (enforce) return new RelayError('ip_restricted', { detail: clientIp })
       leniency.note({ edgeId, action: 'restrict-ips', detail: clientIp })
-      if (remembers)
+      if (isRead)
         noteResult(exchange, 'restrict_ips', { action: 'deny', matched_cidr: denied?.rangeOf(clientIp) ?? '' })
-    } else if (remembers) {
+    } else if (isRead) {
       noteResult(exchange, 'restrict_ips', { action: 'allow', matched_cidr: allowed?.rangeOf(clientIp) ?? '' })
     }
     return undefined

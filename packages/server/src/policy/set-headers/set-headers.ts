@@ -11,9 +11,10 @@ import type { SetHeadersConfig } from './kind.ts'
 /** Sets headers: existing ones are replaced. */
 export function setHeaders({ headers }: SetHeadersConfig, phase: Phase, site: Remembering & SourcesParts): Edit {
   const lines = linesFrom(headers, phase, site)
+  const isRead = site.readsResult('set_headers')
   return (edits, exchange, answer) => {
     const made = lines(exchange, answer)
     for (const [name, value] of made) edits.set(name, value)
-    if (site.remembers) noteResult(exchange, 'set_headers', { headers_set: lowerCased(made) })
+    if (isRead) noteResult(exchange, 'set_headers', { headers_set: lowerCased(made) })
   }
 }

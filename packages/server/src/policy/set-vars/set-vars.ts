@@ -9,7 +9,7 @@ import { templateValue } from '../engine/template.ts'
 import type { Phase } from '../kind.ts'
 import type { SourcesParts } from '../sources/sources.ts'
 import { compiledTemplate } from '../text.ts'
-import { memoryOf, viewOf } from '../view-of.ts'
+import { memoryOf, otherReading, viewOf } from '../view-of.ts'
 import type { SetVarsConfig } from './kind.ts'
 
 export function setVars(config: SetVarsConfig, parts: SourcesParts): Action {
@@ -47,10 +47,10 @@ function setter(
   return (exchange, answer) => {
     const { ofRequest, ofResponse } = memoryOf(exchange)
     const vars = answer ? ofResponse : ofRequest
-    const { normalPath } = exchange
+    const other = otherReading(exchange)
     const views = {
       asSent: viewOf(exchange, sources, answer),
-      normal: normalPath === undefined ? undefined : viewOf(exchange, sources, answer, normalPath),
+      normal: other === undefined ? undefined : viewOf(exchange, sources, answer, other),
     }
     for (const { name, value } of all) {
       const where = `vars.${name} of set-vars`

@@ -7,8 +7,8 @@ import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
 import type { TerminateTlsConfig } from './kind.ts'
 
-export function terminateTls(_: TerminateTlsConfig, { remembers }: Remembering): ConnectionAction {
-  if (!remembers) return () => undefined
+export function terminateTls(_: TerminateTlsConfig, { readsResult }: Remembering): ConnectionAction {
+  if (!readsResult('terminate_tls')) return () => undefined
   return (exchange) => {
     const { tls } = exchange.connection
     if (!tls) return undefined

@@ -3,15 +3,23 @@
 import type { Action } from '../../exchange/action.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 import type { SourcesParts } from '../sources/sources.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import { addressOf, urlReplacement } from '../urls/url-replacement.ts'
+import type { Found, Tell } from '../urls/url-replacement.ts'
 import type { UrlRewriteConfig } from './kind.ts'
 
 /**
  * Replaces the target, for later rules and the app. If the URL names a new host, only the app's `Host` changes.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
-export function urlRewrite(config: UrlRewriteConfig, parts: SourcesParts): Action {
-  const replace = urlReplacement(config, 'url-rewrite', parts)
+export function urlRewrite(config: UrlRewriteConfig, parts: SourcesParts & Remembering): Action {
+  const replace = urlReplacement(
+    config,
+    'url-rewrite',
+    parts,
+    parts.readsResult('url_rewrite') ? noteRewrite : undefined,
+  )
   return async (exchange, next) => {
     const { origin, target } = exchange
     const made = replace(exchange)
@@ -23,6 +31,17 @@ export function urlRewrite(config: UrlRewriteConfig, parts: SourcesParts): Actio
     }
     await next()
   }
+}
+
+const noteRewrite: Tell = (exchange, asSent, normal) => {
+  const { origin } = exchange
+  noteResult(exchange, 'url_rewrite', resultOf(asSent, origin), normal && resultOf(normal, origin))
+}
+
+function resultOf({ url, matches }: Found, origin: string): { matches: readonly string[]; url?: string } {
+  if (url === undefined) return { matches }
+  const address = addressOf(url, origin)
+  return { matches, url: address.origin + address.rest }
 }
 
 function hostOf(origin: string): string {

@@ -7,7 +7,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import { isAuthority } from '../../exchange/target/authority.ts'
 import { Budget } from '../engine/budget.ts'
 import { OverBudget, ValueError } from '../engine/expression-error.ts'
-import type { Pattern } from '../engine/patterns.ts'
+import type { Match, Pattern } from '../engine/patterns.ts'
 import { patternCache, patternOf } from '../language.ts'
 import type { SourcesParts } from '../sources/sources.ts'
 import { isConstant } from '../templates-of.ts'
@@ -28,8 +28,20 @@ export interface Address {
   readonly rest: string
 }
 
+/** What a replacement has found, in one reading of the path. */
+export interface Found {
+  /** Undefined if nothing matches. */
+  readonly url: string | undefined
+  /** The texts that matched, in order. */
+  readonly matches: readonly string[]
+}
+
+/** Gets what was found. @param normal for the other reading of the path, if there is one */
+export type Tell = (exchange: Exchange, asSent: Found, normal: Found | undefined) => void
+
 /**
  * @param action its type, for the log
+ * @param tell only if an expression reads the result
  * @returns a function that gives the URL with replacements, or undefined if nothing matches. It throws a RelayError:
  *   `path_ambiguous` if only one of two readings of the path matches, `expression_failed` if the pattern takes too much work
  */
@@ -37,12 +49,20 @@ export function urlReplacement(
   { from, to }: UrlReplacementConfig,
   action: string,
   parts: SourcesParts,
+  tell?: Tell,
 ): (exchange: Exchange) => string | undefined {
   const replacementFor = replacements(to, action, parts)
   if (from === undefined) {
     return (exchange) => {
-      const url = exchange.origin + exchange.target
-      return replacementFor(exchange).expand({ group: (key) => (key === 0 ? url : '') })
+      const { origin, target } = exchange
+      const replacement = replacementFor(exchange)
+      const whole = (url: string): Found => ({
+        url: replacement.expand({ group: (key) => (key === 0 ? url : '') }),
+        matches: [url],
+      })
+      const asSent = whole(origin + target)
+      tell?.(exchange, asSent, inNormalForm(exchange, whole))
+      return asSent.url
     }
   }
   const patternFor = patterns(from, action, parts)
@@ -59,12 +79,31 @@ export function urlReplacement(
         // If the two readings of a path would lead to different decisions, the request is refused.
         if (isMatch !== (made !== undefined)) throw new RelayError('path_ambiguous')
       }
+      if (tell) {
+        const find = (url: string): Found => foundBy(pattern, url, replacement, budget)
+        tell(exchange, find(origin + target), inNormalForm(exchange, find))
+      }
       return made
     } catch (error) {
       if (!(error instanceof OverBudget) && !(error instanceof ValueError)) throw error
       throw new RelayError('expression_failed', { detail: `${action}: from ${error.message}`, cause: error })
     }
   }
+}
+
+function inNormalForm({ origin, target, path, normalPath }: Exchange, find: (url: string) => Found): Found | undefined {
+  return normalPath === undefined ? undefined : find(origin + normalPath + target.slice(path.length))
+}
+
+const MATCHES_MAX = 100
+
+function foundBy(pattern: Pattern, whole: string, replacement: Replacement, budget: Budget): Found {
+  const matches: string[] = []
+  const put = (match: Match): string => {
+    if (matches.length < MATCHES_MAX) matches.push(match.group(0))
+    return replacement.expand(match)
+  }
+  return { url: pattern.replaceAll(whole, put, budget), matches }
 }
 
 /** Values in `to` are never read as groups. */

@@ -11,6 +11,7 @@ import type { Leniency } from '../leniency.ts'
 import { rememberLast } from '../engine/remember-last.ts'
 import { isLate } from '../late-text.ts'
 import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { SourcesParts } from '../sources/sources.ts'
 import { textFrom } from '../text.ts'
 import type { BodyVerdict, Delivery, Scheme, WebhookFault } from './schemes/scheme.ts'
@@ -27,9 +28,13 @@ export interface VerifyWebhookParts extends SourcesParts {
 }
 
 /** @throws RelayError, from the action: `webhook_refused`, and the errors of BodyRoom.read() */
-export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig, parts: VerifyWebhookParts): Action {
+export function verifyWebhook(
+  { provider, secret, enforce }: VerifyWebhookConfig,
+  parts: VerifyWebhookParts & Remembering,
+): Action {
   const { edgeId, tenant, bodies, leniency, clock } = parts
   const scheme = SCHEMES[provider]
+  const isRead = parts.readsResult('verify_webhook')
   const keyOf = keyFrom(secret, scheme, parts)
 
   const check = async (exchange: Exchange): Promise<BodyVerdict | { ok: 'answered' }> => {
@@ -53,8 +58,8 @@ export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig
       if (enforce) throw new RelayError('webhook_refused', { detail })
       leniency.note({ edgeId, action: 'verify-webhook', detail })
       const error = { code: verdict.reason, message: DETAILS[verdict.reason] }
-      noteResult(exchange, 'verify_webhook', { verified: false, error })
-    } else noteResult(exchange, 'verify_webhook', { verified: true })
+      if (isRead) noteResult(exchange, 'verify_webhook', { verified: false, error })
+    } else if (isRead) noteResult(exchange, 'verify_webhook', { verified: true })
     await next()
   }
 }

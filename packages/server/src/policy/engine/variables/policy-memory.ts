@@ -32,4 +32,9 @@ export class PolicyMemory {
   readonly budget = new Budget()
   readonly ofRequest = new PhaseVars()
   readonly ofResponse = new PhaseVars()
+  /**
+   * The results of actions for the normal form of the path; undefined if they are the same for both. They stay after the path
+   * has been replaced.
+   */
+  normalResults: Map<string, ReadonlyMap<string, unknown>> | undefined
 }
