@@ -7,10 +7,13 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, get } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 
+import { mmdbFile } from '../support/mmdb-file.ts'
 import { Processes, RELAY } from '../support/processes.ts'
+import { until } from '../support/until.ts'
 
 interface Edge {
   id: string
@@ -24,6 +27,9 @@ interface Written {
   listen: object
   timeouts?: object
   secrets?: object
+  region?: string
+  geo?: object
+  ip_lists?: object
 }
 
 const fixed = (name: string, body: string): Edge => ({
@@ -163,6 +169,53 @@ for (const workers of [1, 2]) {
       const first = asked.splice(0, 2 * workers)
       assert.ok(first.filter((status) => status === 200).length >= 2, first.join(' '))
       assert.ok(asked.length > 0 && asked.every((status) => status === 429), asked.join(' '))
+    })
+
+    it('takes databases, lists and the region over, for edges that stay as they are, too', async () => {
+      const of = (name: string): string => join(dirname(processes.configFile), name)
+      const countryIn = (iso_code: string): Buffer =>
+        mmdbFile({ networks: { '127.0.0.0/8': { country: { iso_code } } } })
+      await writeFile(of('de.mmdb'), countryIn('DE'))
+      await writeFile(of('fr.mmdb'), countryIn('FR'))
+      await writeFile(of('list.txt'), '127.0.0.0/8\n')
+      const told = "${conn.server_region} ${conn.geo.country_code} ${conn.client_ip.categories.join(' ')}"
+      const rules = [{ actions: [{ type: 'custom-response', config: { body: told } }] }]
+      const place = async (region: string, city_file: string, lists: string[]) => {
+        await edit((config) => {
+          config.edges[5] = { ...fixed('place', ''), policy: { on_http_request: rules } }
+          config.region = region
+          config.geo = { city_file }
+          config.ip_lists = Object.fromEntries(lists.map((name) => [name, 'list.txt']))
+        })
+        return reload()
+      }
+      const isEverywhere = async (expected: string): Promise<void> => {
+        for (let i = 0; i < 4; i++) assert.equal(await body('place'), expected)
+      }
+      const first = await place('eu', 'de.mmdb', ['one'])
+      assert.match(first.stderr, /added {6}edg_place\n[^]*\nPolicies have the new geo\.city_file, ip_lists, region\.\n/)
+      await isEverywhere('eu DE one')
+      const second = await place('us', 'fr.mmdb', ['one', 'other'])
+      assert.match(
+        second.stderr,
+        /^No edge has changed \(6\)\.\nPolicies have the new geo\.city_file, ip_lists, region\.\n/,
+      )
+      assert.ok(!/restart:.*(geo|region|ip_lists)/.test(second.stderr), second.stderr)
+      await isEverywhere('us FR one other')
+
+      await writeFile(of('bad.mmdb'), 'nonsense')
+      const broken = await place('de', 'bad.mmdb', ['one', 'third'])
+      assert.equal(broken.code, 2)
+      assert.match(broken.stderr, /\n {2}geo\.city_file: .*bad\.mmdb .*\(line \d+\)/)
+      await isEverywhere('us FR one other')
+      await place('us', 'fr.mmdb', ['one'])
+      await isEverywhere('us FR one')
+      if (workers === 1) return
+      await writeFile(of('fr.mmdb'), countryIn('BE')) // each worker looks at its files every five seconds
+      await until('a changed file is read by both', async () => {
+        const bodies = await Promise.all(Array.from({ length: 8 }, () => body('place')))
+        return bodies.every((each) => each === 'us BE one')
+      })
     })
 
     it('does the same at SIGHUP', async () => {

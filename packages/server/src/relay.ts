@@ -103,7 +103,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const base = { config, store, keys, edges, log, onFault }
   const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
   const issuers = new IssuerReach(config)
-  const sources = new PolicySources(config, files.sources.lookups)
+  const sources = new PolicySources(config, files.sources)
   const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
   const accessLog = new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata)
   const internal = new InternalEndpoints({
@@ -143,7 +143,19 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const endStale = (): void => signIn.endStale((id) => book.hasConfigured(id))
   endStale()
   const cookieDomains = (): ReadonlySet<string> => new Set([...configured.cookieDomains, ...stored.cookieDomains()])
-  const ofAgents = { config, store, keys, book, edgeRoom, cookieDomains, authtokens, issuers, refusals, onFault }
+  const ofAgents = {
+    config,
+    store,
+    keys,
+    book,
+    edgeRoom,
+    cookieDomains,
+    sources,
+    authtokens,
+    issuers,
+    refusals,
+    onFault,
+  }
   const endpoints = keep(rooms, await openAgentEdges(ofAgents))
 
   // 3. Agents, then visitors: the first visitor may find a tunnel.
@@ -225,10 +237,14 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     view,
     metrics,
     reload: async (next) => {
-      await files.ofEdges.readMore(next)
+      const read = await files.readNext(next)
+      using unlessTaken = new DisposableStack()
+      unlessTaken.defer(() => read.drop())
       const changes = configured.set(next.edges)
+      unlessTaken.move()
+      read.take()
       inUse = next
-      sources.takeSecrets(next.secrets)
+      sources.take(next)
       stored.settle()
       endStale()
       return changes
@@ -262,6 +278,7 @@ export class Relay {
   readonly addresses: RelayAddresses
   readonly authtokens: Authtokens
   readonly #init: RelayInit
+  #reloading: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
   #ending: Promise<void> | undefined
 
@@ -273,12 +290,15 @@ export class Relay {
   }
 
   /**
-   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; unchanged edges are
-   * not touched. Requests under way finish on the edges on which they began. Other keys are not looked at.
+   * Takes over the edges of another configuration, and the data that their policies read, in one turn; unchanged edges are
+   * not touched. Requests under way finish on the edges on which they began. Other keys are not looked at. Reloads run
+   * one at a time.
    * @throws ConfigError if one of them cannot be built, or one of their files cannot be read; nothing has changed then
    */
-  reload(next: Config): Promise<EdgeChanges> {
-    return this.#init.reload(next)
+  reload(config: Config): Promise<EdgeChanges> {
+    const running = this.#reloading.then(() => this.#init.reload(config))
+    this.#reloading = running.catch(() => {}) // its caller is told
+    return running
   }
 
   /** The operator's questions to this process. */

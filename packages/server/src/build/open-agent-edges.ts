@@ -3,6 +3,7 @@
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { supplyOfAgent } from '../config/supply-of.ts'
+import type { PolicySources } from '../policy/sources/policy-sources.ts'
 import { AgentEdges } from '../edge/agents/agent-edges.ts'
 import { buildEdge } from '../edge/build-edge.ts'
 import type { EdgeParts } from '../edge/build-edge.ts'
@@ -25,6 +26,8 @@ export interface OpenAgentEdgesInit {
   readonly edgeRoom: EdgeParts
   /** The domains under which edges of the configuration share sessions. */
   cookieDomains(): ReadonlySet<string>
+  /** What policies may read. */
+  readonly sources: PolicySources
   readonly authtokens: Authtokens
   /** The places where providers that agents name may be. */
   readonly issuers: IssuerReach
@@ -50,7 +53,7 @@ export async function openAgentEdges(init: OpenAgentEdgesInit): Promise<AgentEdg
     issuers,
     identityJwt: identity_jwt,
     endsTls: config.listen.https !== undefined,
-    supplyWith: (secrets) => supplyOfAgent(config, secrets),
+    supplyWith: (secrets) => supplyOfAgent(init.sources.keys, secrets),
     maxPerAuthtoken: limits.endpoints_per_authtoken,
     refusals,
     hostKey: keys.deriveKey('endpoint host'),

@@ -1,24 +1,39 @@
-// Which keys of a new configuration count only after a restart: all but the edges and
-// what only edges use. Pure: no I/O, no clock.
+// Which keys of a new configuration are taken over with its edges, and which count only after a restart. Pure: no I/O, no clock.
 
 import type { Config } from '../config/config.ts'
 import { isSameValue } from '../edge/same-value.ts'
 
-/** IP policies are parts of the edges that use them. */
-const TAKEN_OVER = { edges: [], certificate_authorities: {}, secrets: undefined, ip_policies: undefined }
+/** Parts of edges, or data that policies read while they run. */
+const TAKEN_OVER: ReadonlySet<string> = new Set([
+  'certificate_authorities',
+  'geo',
+  'ip_lists',
+  'ip_policies',
+  'region',
+  'secrets',
+] satisfies (keyof Config)[])
 
-/** The paths of keys that differ, such as `listen.http`; keys that a reload takes over are left out. */
+/** The paths of keys that differ and take effect only at a restart, such as `listen.http`. */
 export function restartKeys(before: Config, after: Config): string[] {
-  return differences({ ...before, ...TAKEN_OVER }, { ...after, ...TAKEN_OVER }).flatMap((key) => {
+  return differingKeys(before, after, (key) => key !== 'edges' && !TAKEN_OVER.has(key))
+}
+
+/** The paths of keys that differ and are taken over, such as `geo.city_file`; without `edges`. */
+export function takenKeys(before: Config, after: Config): string[] {
+  return differingKeys(before, after, (key) => TAKEN_OVER.has(key)).toSorted()
+}
+
+function differingKeys(before: Config, after: Config, isMeant: (key: string) => boolean): string[] {
+  return differences(before, after, isMeant).flatMap((key) => {
     const [one, other] = [before, after].map((config): unknown => Reflect.get(config, key))
     if (!isPlain(one) || !isPlain(other)) return [key]
     return differences(one, other).map((below) => `${key}.${below}`)
   })
 }
 
-function differences(one: object, other: object): string[] {
+function differences(one: object, other: object, isMeant: (key: string) => boolean = () => true): string[] {
   const keys = new Set([...Object.keys(one), ...Object.keys(other)])
-  return [...keys].filter((key) => !isSameValue(Reflect.get(one, key), Reflect.get(other, key)))
+  return [...keys].filter((key) => isMeant(key) && !isSameValue(Reflect.get(one, key), Reflect.get(other, key)))
 }
 
 function isPlain(value: unknown): value is object {

@@ -263,8 +263,8 @@ Examples:
       'after',
       `
 An edge that has not changed is not touched. A file with a problem changes
-nothing. Other keys than edges count after a restart; the command names those
-that have changed. SIGHUP does the same (systemctl reload sallyport-relay).
+nothing. Keys other than edges and the data that policies read count after a
+restart; the command names those that have changed. SIGHUP does the same (systemctl reload sallyport-relay).
 ${codes}
 
 Examples:

@@ -1,6 +1,6 @@
 // Reading relay.yml again while the relay runs: by `relay reload` or SIGHUP. A file with a problem changes nothing.
 
-import { restartKeys } from '../build/restart-keys.ts'
+import { restartKeys, takenKeys } from '../build/restart-keys.ts'
 import type { Config } from '../config/config.ts'
 import { loadSource } from '../config/load-config.ts'
 import type { ConfigSource } from '../config/load-config.ts'
@@ -24,11 +24,14 @@ export interface ReloadInit {
 export class Reload {
   readonly last = new LastReload()
   readonly #init: ReloadInit
+  /** The configuration whose edges are in use. */
+  #current: Config
   /** Readings run one at a time, in the order of the calls. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(init: ReloadInit) {
     this.#init = init
+    this.#current = init.config
   }
 
   /** Reads the file when earlier readings have ended. Rejects with internal errors only. */
@@ -52,7 +55,9 @@ export class Reload {
       const read = await loadSource({ file, env: process.env })
       source = read.source
       const edges = await apply(read.config, source)
-      return { ok: true, edges, restart_needed: restartKeys(config, read.config) }
+      const taken = takenKeys(this.#current, read.config)
+      this.#current = read.config
+      return { ok: true, edges, taken_over: taken, restart_needed: restartKeys(config, read.config) }
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       return { ok: false, problems: source ? withLines(error.problems, source) : [...error.problems] }
@@ -68,11 +73,11 @@ export class Reload {
       )
     }
     const { added, changed, removed, unchanged } = report.edges
+    const { restart_needed: keys, taken_over: taken } = report
     log.info(
-      { file, added: added.length, changed: changed.length, removed: removed.length, unchanged },
+      { file, added: added.length, changed: changed.length, removed: removed.length, unchanged, taken },
       'the edges of relay.yml were taken over',
     )
-    const { restart_needed: keys } = report
     if (keys.length > 0)
       log.warn({ file, keys }, 'these keys of relay.yml have changed as well; they count after a restart')
   }

@@ -7,6 +7,8 @@ export type ReloadReport =
   | {
       ok: true
       edges: EdgeChanges
+      /** Changed keys whose data policies read. They are in use now. */
+      taken_over: string[]
       /** Other keys that differ from those of the start. They count after a restart. */
       restart_needed: string[]
     }

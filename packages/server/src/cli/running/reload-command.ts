@@ -32,6 +32,7 @@ function linesOf(report: ReloadReport): string[] {
     ...row('changed', changed),
     ...row('removed', removed),
     ...(isSame ? [] : [`  unchanged  ${unchanged}`]),
+    ...(report.taken_over.length > 0 ? [`Policies have the new ${report.taken_over.join(', ')}.`] : []),
     ...(keys.length > 0 ? [`Other keys have changed as well, and count after a restart: ${keys.join(', ')}`] : []),
   ]
 }

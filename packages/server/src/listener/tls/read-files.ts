@@ -10,6 +10,7 @@ import { readClientKey } from '../../oidc/provider/client-key.ts'
 import { ClientAuthorities } from '../../policy/terminate-tls/client-authorities.ts'
 import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
 import { SourceFiles } from '../../policy/sources/source-files.ts'
+import type { NextSources } from '../../policy/sources/source-files.ts'
 import { readLogos } from '../../pages/read-logos.ts'
 
 /** The files that edges name. */
@@ -54,6 +55,11 @@ export interface RelayFiles {
   readonly certificates: Certificates
   readonly ofEdges: EdgeFiles
   readonly sources: SourceFiles
+  /**
+   * Reads the files of another configuration: those of its edges, and its sources, which the caller takes or drops.
+   * @throws ConfigError that names every unusable file; nothing has changed then
+   */
+  readNext(next: Config): Promise<NextSources>
   /** Stops following them. */
   close(): void
 }
@@ -72,8 +78,22 @@ export async function readFiles(config: Config, log: Logger): Promise<RelayFiles
     for (const result of [certificates, sources]) if (result.status === 'fulfilled') result.value.close()
   }
   if (edges.status === 'fulfilled' && certificates.status === 'fulfilled' && sources.status === 'fulfilled')
-    return { certificates: certificates.value, ofEdges, sources: sources.value, close }
+    return {
+      certificates: certificates.value,
+      ofEdges,
+      sources: sources.value,
+      readNext: (next) => readNext(next, ofEdges, sources.value),
+      close,
+    }
   close()
+  throw new ConfigError(problemsOf(results))
+}
+
+async function readNext(next: Config, ofEdges: EdgeFiles, sources: SourceFiles): Promise<NextSources> {
+  const results = await Promise.allSettled([ofEdges.readMore(next), sources.readNext(next)])
+  const [edges, read] = results
+  if (edges.status === 'fulfilled' && read.status === 'fulfilled') return read.value
+  if (read.status === 'fulfilled') read.value.drop()
   throw new ConfigError(problemsOf(results))
 }
 

@@ -83,6 +83,28 @@ describe('files that expressions read (traffic policy, 13)', () => {
     none.close()
   })
 
+  it('change with the configuration; known ones are not reread, and bad ones change nothing', async () => {
+    const [de, fr] = [await fileOf('de.mmdb', placeOf('DE')), await fileOf('fr.mmdb', placeOf('FR'))]
+    const tor = await fileOf('exits.txt', '192.0.2.1')
+    const files = await SourceFiles.open({ geo: { city_file: de }, ip_lists: new Map([['tor', tor]]) }, log)
+    const before = files.lookups
+    await writeFile(tor, 'nonsense') // the list stays open, so its content stays
+    const next = await files.readNext({ geo: { city_file: fr }, ip_lists: new Map([['tor', tor]]) })
+    assert.equal(files.lookups, before)
+    next.take()
+    const code = (): string | undefined => files.lookups.city?.('192.0.2.1')?.location.countryCode
+    assert.deepEqual([code(), files.lookups.isOn?.('tor', '192.0.2.1')], ['FR', true])
+    const bad = { geo: { city_file: tor, asn_file: fr }, ip_lists: new Map([['other', tor]]) }
+    await assert.rejects(files.readNext(bad), ({ problems }: ConfigError) => problems.length === 3)
+    const dropped = await files.readNext({ geo: {}, ip_lists: new Map() })
+    dropped.drop()
+    assert.deepEqual([code(), files.lookups.isOn?.('tor', '192.0.2.1')], ['FR', true])
+    const none = await files.readNext({ geo: {}, ip_lists: new Map() })
+    none.take()
+    assert.deepEqual(files.lookups, {})
+    files.close()
+  })
+
   it('are reread; a bad new file leaves the old content and is reported once', async () => {
     const file = await fileOf('followed.txt', '192.0.2.1')
     const followed = await FollowedFile.open({ file, words: WORDS, maxBytes: 100, parse: readAddressList, log })
