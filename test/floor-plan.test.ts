@@ -47,7 +47,16 @@ const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
   },
   agent: {
     walk: [['sallyport'], ['main'], ['cli'], ['view'], ['agent'], ['relay'], ['plan'], ['app'], ['files']],
-    ground: ['report', 'agent-command', 'agent-version', 'bufferutil.d', 'dial-address', 'log', 'system-certificates'],
+    ground: [
+      'report',
+      'agent-command',
+      'agent-version',
+      'bufferutil.d',
+      'dial-address',
+      'log',
+      'log-words',
+      'system-certificates',
+    ],
   },
   protocol: { walk: [['protocol'], ['stream'], ['yamux'], ['control'], ['words']], ground: ['config', 'process'] },
 }

@@ -8,6 +8,8 @@ import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 
+import type { LogFormat, LogLevel } from './log-words.ts'
+
 /** A log, as far as an agent needs it; pino's loggers fit. */
 export interface Log {
   debug: LogFunction
@@ -22,11 +24,6 @@ interface LogFunction {
   (fields: object, words: string): void
   (words: string): void
 }
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export const LOG_FORMATS = ['pretty', 'json'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-export type LogFormat = (typeof LOG_FORMATS)[number]
 
 export interface LogOptions {
   level: LogLevel

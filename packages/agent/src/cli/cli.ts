@@ -1,5 +1,5 @@
 // The `agent` command, and `sallyport`: flags and their help. tunnel-command and config-command have the commands
-// themselves.
+// themselves. Each is loaded when it runs: help, the version and a wrong flag need a tenth of the code.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
@@ -8,16 +8,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { AGENT_VERSION } from '../agent-version.ts'
 import { AGENT_COMMAND } from '../agent-command.ts'
 import { RELAY_EXAMPLES, addRelayCommands } from './relay-commands.ts'
-import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
-import { runDiagnose } from './diagnose-command.ts'
 import type { DiagnoseFlags } from './diagnose-command.ts'
 import { parseDuration } from '../plan/duration.ts'
-import { runHttp } from './http-command.ts'
 import type { HttpFlags } from './http-command.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log-words.ts'
 import { addForeignCommands, addForeignFlags, readSwitches } from './ngrok-words.ts'
 import type { Environment } from '../plan/proxy.ts'
-import { runTunnel } from './tunnel-command.ts'
 import type { TunnelFlags } from './tunnel-command.ts'
 import { tellPerson } from '../view/tell-person.ts'
 
@@ -189,7 +185,9 @@ ${ENVIRONMENT}
 
 Documentation: docs/agent-http.md of the repository.`,
     )
-    .action(async (upstream: string, flags: HttpFlags) => exit(await runHttp(upstream, flags, environment)))
+    .action(async (upstream: string, flags: HttpFlags) =>
+      exit(await (await import('./http-command.ts')).runHttp(upstream, flags, environment)),
+    )
   addGlobalFlags(http)
 
   const tunnel = program
@@ -214,7 +212,9 @@ ${ENVIRONMENT}
 
 Documentation: README.md of the repository, and docs/load-balancing.md for several agents.`,
     )
-    .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
+    .action(async (upstream: string, flags: TunnelFlags) =>
+      exit(await (await import('./tunnel-command.ts')).runTunnel(upstream, flags, environment)),
+    )
   addGlobalFlags(tunnel)
 
   const diagnose = program
@@ -237,7 +237,7 @@ The report holds no secrets: authtoken and proxy password are left out. The exit
 Documentation: docs/agent-http.md of the repository.`,
     )
     .action(async (upstream: string | undefined, flags: DiagnoseFlags) =>
-      exit(await runDiagnose(upstream, flags, environment, print)),
+      exit(await (await import('./diagnose-command.ts')).runDiagnose(upstream, flags, environment, print)),
     )
   addRelayFlags(diagnose)
     .optionsGroup('Report:')
@@ -248,6 +248,7 @@ Documentation: docs/agent-http.md of the repository.`,
   addForeignCommands(program)
   if (AGENT_COMMAND === 'sallyport') addRelayCommands(program)
 
+  const configCommands = (): Promise<typeof import('./config-command.ts')> => import('./config-command.ts')
   const config = program.command('config').description('Save what every command needs in agent.yml.')
   const withConfig = (command: Command): Command =>
     command.option('--config <file>', 'the file, instead of the usual one (env: SALLYPORT_CONFIG)')
@@ -255,18 +256,24 @@ Documentation: docs/agent-http.md of the repository.`,
     config.command('add-authtoken').argument('<token>', 'the authtoken, or - to paste it where nobody sees it'),
   )
     .description('Save the authtoken that "relay authtoken create" printed on the relay\'s host.')
-    .action((token: string, { config: path }: { config?: string }) =>
-      addAuthtoken(token, path, environment, print, warn),
+    .action(async (token: string, { config: path }: { config?: string }) =>
+      (await configCommands()).addAuthtoken(token, path, environment, print, warn),
     )
   withConfig(config.command('add-server').argument('<url>'))
     .description("Save the relay's address.")
-    .action((url: string, { config: path }: { config?: string }) => addServer(url, path, environment, print))
+    .action(async (url: string, { config: path }: { config?: string }) =>
+      (await configCommands()).addServer(url, path, environment, print),
+    )
   withConfig(config.command('check'))
     .description('Check the file.')
-    .action(({ config: path }: { config?: string }) => checkConfig(path, environment, print))
+    .action(async ({ config: path }: { config?: string }) =>
+      (await configCommands()).checkConfig(path, environment, print),
+    )
   withConfig(config.command('edit'))
     .description('Open the file in $EDITOR, then check it.')
-    .action(({ config: path }: { config?: string }) => openEditor(path, environment, print))
+    .action(async ({ config: path }: { config?: string }) =>
+      (await configCommands()).openEditor(path, environment, print),
+    )
 
   program
     .command('version')

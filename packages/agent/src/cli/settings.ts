@@ -5,8 +5,8 @@ import { X509Certificate } from 'node:crypto'
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from '../plan/config.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
-import type { LogFormat, LogLevel } from '../log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log-words.ts'
+import type { LogFormat, LogLevel } from '../log-words.ts'
 import type { WrittenSecrets } from '../plan/policy-secrets.ts'
 import type { Environment } from '../plan/proxy.ts'
 

@@ -2,7 +2,7 @@
 // from them.
 
 import { CONNECTIONS_MAX } from './agent-plan.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log-words.ts'
 import type { ConfigFile } from './config-schema.ts'
 
 /** Keys of the file, those inside a block with a dot before them. A type, so that no key can be forgotten here. */

@@ -4,7 +4,7 @@ import { SECRET_NAME_MAX_CHARS } from '@sallyport/protocol'
 import { z } from 'zod'
 
 import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
-import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log-words.ts'
 import { parseProxyUrl } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
 
