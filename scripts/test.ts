@@ -1,14 +1,17 @@
 // `npm test`: all tests, with the test runner's own summary at the end. Arguments are files or folders to run instead.
+// Most processes of the tests run the commands as they are built for installation; `node --test FILE` runs the sources.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
+import type { Installed } from '../test/support/as-installed.ts'
 import { findChromium } from '../test/support/browser/chromium.ts'
 
 const root = join(import.meta.dirname, '..')
+const cache = join(root, 'node_modules', '.cache')
 const wanted = process.argv.slice(2)
 const missing = wanted.filter((path) => !existsSync(path))
 if (missing.length > 0) {
@@ -35,13 +38,15 @@ const flags = [
   `--test-concurrency=${atOnce}`,
   `--import=${pathToFileURL(join(root, 'test/support/children-compile-cache.ts')).href}`,
 ]
+const commands = buildCommands(join(cache, 'commands'))
 const child = spawn(process.execPath, ['--test', ...flags, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: {
     ...process.env,
     // Some two thousand processes load the same files, and most of them live shorter than parsing TypeScript takes.
-    NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
+    NODE_COMPILE_CACHE: join(cache, 'compiled'),
+    SALLYPORT_TEST_INSTALLED: JSON.stringify(commands),
     ...(chromium && { SALLYPORT_TEST_CHROMIUM: JSON.stringify(chromium) }),
   },
 })
@@ -50,4 +55,15 @@ child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
 
 function isForeign(path: string): boolean {
   return path.includes('node_modules') || path.includes('/dist/')
+}
+
+function buildCommands(into: string): Installed {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build/build-commands.ts'), into], {
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(1) // it has said why
+  return {
+    'packages/server/src/main.ts': [process.execPath, join(into, 'server/bin/relay.cjs')],
+    'packages/agent/src/main.ts': [process.execPath, join(into, 'agent/bin/agent.cjs')],
+  }
 }

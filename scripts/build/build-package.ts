@@ -11,7 +11,7 @@ import { emitTypes } from './types.ts'
 
 export const PACKAGES = ['protocol', 'server', 'agent'] as const
 
-const ENTRIES = {
+export const ENTRIES = {
   server: {
     main: 'src/main.ts',
     'sqlite-worker': 'src/store/sqlite/sqlite-worker.ts',

@@ -14,6 +14,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../support/browser/browser.ts'
 
+import { asInClone } from '../support/as-installed.ts'
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
 import { PseudoTerminal } from '../support/terminal/pseudo-terminal.ts'
 
@@ -42,7 +43,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     }
     // As npx starts it, which puts the commands of the clone into its PATH.
     const asByNpx = { npm_command: 'exec' }
-    const relay = processes.start('local relay', [RELAY, 'start'], asByNpx)
+    const relay = processes.start('local relay', asInClone(RELAY, 'start'), asByNpx)
     const command = await relay.waitForLine('the agent command', (line) => line.includes('agent tunnel --server'))
     assert.ok(relay.lines.some((line) => line.includes('local mode')))
     assert.ok(existsSync(join(processes.folder, 'sallyport/relay.db')), 'the store is in the data folder of the user')
@@ -66,7 +67,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     app.close().closeAllConnections()
 
     // The token was shown once; the second start says how to make another.
-    const again = processes.start('local relay', [RELAY, 'start'], asByNpx)
+    const again = processes.start('local relay', asInClone(RELAY, 'start'), asByNpx)
     await again.waitForLine('what to do', (line) => line.includes('npx --no relay authtoken create'))
     const token = words[words.indexOf('--authtoken') + 1]!
     assert.match(token, /^sp_/)

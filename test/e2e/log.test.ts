@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 
+import { asInstalled } from '../support/as-installed.ts'
 import { ask } from '../support/ask.ts'
 import { AGENT, freePort, Processes, RELAY } from '../support/processes.ts'
 import { until } from '../support/until.ts'
@@ -58,7 +59,8 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
   })
 
   function start(args: readonly string[], stdio: StdioOptions, env: NodeJS.ProcessEnv = {}): ChildProcess {
-    const child = spawn(process.execPath, args, { env: { ...processes.env, ...env }, stdio })
+    const [program, ...words] = asInstalled(args)
+    const child = spawn(program, words, { env: { ...processes.env, ...env }, stdio })
     children.push(child)
     return child
   }

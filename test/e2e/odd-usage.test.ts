@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
+import { asInstalled } from '../support/as-installed.ts'
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
 
 describe('odd usage', { timeout: 300_000 }, () => {
@@ -98,7 +99,7 @@ describe('odd usage', { timeout: 300_000 }, () => {
       end: string,
     ): Promise<{ code: number | null; told: string }> => {
       const script = `{ "$@"; echo "code $?" >&2; } ${end}`
-      const args = ['-c', script, 'sh', process.execPath, program, ...words]
+      const args = ['-c', script, 'sh', ...asInstalled([program, ...words])]
       const shell = spawn('sh', args, { env: processes.env, stdio: ['ignore', 'ignore', 'pipe'] })
       let told = ''
       shell.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))

@@ -11,6 +11,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 
+import { asInstalled } from '../support/as-installed.ts'
 import { ask } from '../support/ask.ts'
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
 import { until } from '../support/until.ts'
@@ -27,7 +28,9 @@ class OnTerminal {
   #look = (): void => {}
 
   constructor(columns: number, args: readonly string[], env: NodeJS.ProcessEnv) {
-    const words = [process.execPath, ...args].map((word) => `'${word}'`).join(' ')
+    const words = asInstalled(args)
+      .map((word) => `'${word}'`)
+      .join(' ')
     const command = `stty cols ${columns} rows 40; exec ${words}`
     this.#child = spawn(SCRIPT, ['-q', '-f', '-e', '-c', command, '/dev/null'], { env })
     this.#exited = once(this.#child, 'close')
@@ -128,7 +131,8 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     const written = { relay: '', agent: '' }
     const start = (name: 'relay' | 'agent', args: readonly string[]): ChildProcess => {
       const env = { ...environment({}), SALLYPORT_AUTHTOKEN: authtoken, SALLYPORT_LOG_FORMAT: 'pretty' }
-      const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const [program, ...words] = asInstalled(args)
+      const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
       running.push({ kill: () => void child.kill('SIGKILL') })
       for (const output of [child.stdout, child.stderr]) output?.on('data', (text) => (written[name] += String(text)))
       return child

@@ -38,7 +38,13 @@ function run(
 ): Run {
   const [program, ...args] = asInstalled([MAIN, ...words])
   const child = spawn(program, args, {
-    env: { PATH: process.env['PATH'] ?? '', HOME: home, XDG_CONFIG_HOME: join(home, 'config'), ...environment },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      HOME: home,
+      XDG_CONFIG_HOME: join(home, 'config'),
+      ...environment,
+    },
     ...user,
   })
   closing.push(() => child.kill('SIGKILL'))
