@@ -12,7 +12,7 @@ import { Leniency } from '../leniency.ts'
 import { basicAuth, type BasicAuthParts } from './basic-auth.ts'
 import { PasswordQueue } from './password-queue.ts'
 import { PasswordTries } from './password-tries.ts'
-import { NO_SOURCES } from '../sources/sources.ts'
+import { NO_SOURCES } from '../sources/no-sources.test-support.ts'
 
 /** Work that the test ends. */
 class Works {

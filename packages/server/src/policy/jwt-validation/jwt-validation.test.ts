@@ -15,7 +15,7 @@ import { SignedIdentity } from '../../identity/signed-identity.ts'
 import { jwtValidation } from './jwt-validation.ts'
 import { PassCounts } from './passes.ts'
 import { providerFetch } from '../../oidc/provider/provider-fetch.ts'
-import { NO_SOURCES } from '../sources/sources.ts'
+import { NO_SOURCES } from '../sources/no-sources.test-support.ts'
 
 const MINUTE = 60_000
 

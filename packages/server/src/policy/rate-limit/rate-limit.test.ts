@@ -8,6 +8,7 @@ import { parseEndpoint } from '../../model/parse-endpoint.ts'
 import { loadLanguage } from '../language.ts'
 import { Lasting } from '../lasting.ts'
 import { CounterRooms } from './counter-rooms.ts'
+import { NO_SOURCES } from '../sources/no-sources.test-support.ts'
 import { rateLimit } from './rate-limit.ts'
 
 before(loadLanguage)
@@ -42,7 +43,7 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         counterRooms,
         lasting: lasting.ofEdge(edgeId, () => {}),
         leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
-        sources: { region: undefined, lookups: {}, secret: () => undefined },
+        sources: NO_SOURCES,
         clock: () => clock.now,
         readsResult: (result) => result === 'rate_limit',
       },

@@ -5,7 +5,7 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { Leniency } from '../leniency.ts'
 import { restrictIps } from './restrict-ips.ts'
-import { NO_SOURCES } from '../sources/sources.ts'
+import { NO_SOURCES } from '../sources/no-sources.test-support.ts'
 
 async function outcomeOf(config: { allow?: string[]; deny?: string[]; enforce?: boolean }, clientIp: string) {
   const lines: unknown[] = []
