@@ -55,7 +55,7 @@ describe('first-hour 20: docs/metrics.md', () => {
       tunnelsUnhealthy: () => 0,
       tunnelsFailing: () => 0,
       retries: () => ({ granted: 0, refused: 0 }),
-      edges: () => 0,
+      edges: () => ({ serving: 1 }),
       lastReload: undefined, // as a worker's: the supervisor's gauges are those of a relay alone
       visitorSessions: () => 0,
       storeHealthy: () => true,

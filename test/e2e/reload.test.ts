@@ -116,7 +116,7 @@ for (const workers of [1, 2]) {
       await writeFile(processes.configFile, whole)
       assert.equal((await reload()).code, 0)
       assert.equal(await metric('sallyport_config_last_reload_successful'), 1)
-      assert.equal(await metric('sallyport_edges'), 3)
+      assert.equal(await metric('sallyport_edges\\{state="serving"\\}'), 3)
     })
 
     it('names the keys that count after a restart', async () => {

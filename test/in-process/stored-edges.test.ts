@@ -200,8 +200,17 @@ describe('edges of the store (control plane, A)', () => {
     const spec = { id: 'edg_odd', hosts: ['odd.localhost'], ...BACKEND }
     await desk.put(spec)
     await becomes('odd.localhost', '200 app / ')
+    const states = (): unknown => {
+      const edges = stack.relay.answer({ of: 'edges', after: '', limit: 100 }) as {
+        id: string
+        source: object
+        status: object
+      }[]
+      return edges.flatMap(({ id, source, status }) => (id === 'edg_odd' ? [source, status] : []))
+    }
     await desk.setDisabled('edg_odd', true)
     await becomes('odd.localhost', '503 ERR_EDGE_DISABLED')
+    assert.deepEqual(states(), [{ kind: 'store' }, { state: 'disabled', tunnels: { online: 0, unhealthy: 0 } }])
     await desk.setDisabled('edg_odd', false)
     await becomes('odd.localhost', '200 app / ')
     const rows = store.bucket('edge', (value) => value as Record<string, unknown>)

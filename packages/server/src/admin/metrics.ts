@@ -30,7 +30,7 @@ export interface Readings {
   /** Tries on another tunnel, and tries that the retry budget refused. */
   retries(): { granted: number; refused: number }
   /** The number of edges, of relay.yml and of agents. */
-  edges(): number
+  edges: () => Readonly<Record<string, number>>
   /** Undefined in a worker: its supervisor reads relay.yml. */
   lastReload: LastReload | undefined
   visitorSessions(): number
@@ -124,7 +124,16 @@ export class Metrics {
         for (const { file, validTo } of readings.certificates()) this.set({ file }, validTo / 1000)
       },
     })
-    gauge('sallyport_edges', 'Edges of relay.yml and of agents.', () => readings.edges(), 'max')
+    new Gauge({
+      name: 'sallyport_edges',
+      help: 'Edges of relay.yml, of the store and of agents: those that serve, and those of the store that do not.',
+      labelNames: ['state'],
+      aggregator: 'max',
+      registers,
+      collect() {
+        for (const [state, count] of Object.entries(readings.edges())) this.set({ state }, count)
+      },
+    })
     if (readings.lastReload) reloadGauges(registers, readings.lastReload)
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions(), 'max')
     gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0), 'min')

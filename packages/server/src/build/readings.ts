@@ -39,7 +39,7 @@ export function readingsOf(rooms: ReadRooms): Readings {
     tunnelsFailing: () => book.failingAt(performance.now()),
     retries: () => book.retries,
     visitorSessions: () => signIn.sessionCount,
-    edges: () => book.size,
+    edges: () => book.states(),
     lastReload: rooms.lastReload,
     storeHealthy: () => store.healthy,
     limitRefusals: () => refusals.totals(),

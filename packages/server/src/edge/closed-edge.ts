@@ -2,15 +2,20 @@
 // visitors learn that the site is closed; without it they would be told that there is none, and agents could take its hosts.
 
 import { buildBackend } from '../backend/build-backend.ts'
-import { RelayError, type RelayErrorCode } from '../errors.ts'
+import { RelayError } from '../errors.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
 import type { EdgeParts } from './build-edge.ts'
 import { Edge } from './edge.ts'
 import { originOn } from './origin-on.ts'
 
-/** @param code the answer to every visitor */
+export interface ClosedEdge {
+  readonly id: string
+  readonly hosts: readonly string[]
+  readonly because: 'broken' | 'disabled'
+}
+
 export function buildClosedEdge(
-  { id, hosts, code }: { id: string; hosts: readonly string[]; code: RelayErrorCode },
+  { id, hosts, because }: ClosedEdge,
   { publicUrl, stickyKey, retries }: Pick<EdgeParts, 'publicUrl' | 'stickyKey' | 'retries'>,
 ): Edge {
   const config: RouteConfig = {
@@ -24,11 +29,12 @@ export function buildClosedEdge(
   return new Edge({
     id,
     hosts,
+    closed: because,
     routes: [
       {
         config,
         policy: async () => {
-          throw new RelayError(code)
+          throw new RelayError(`edge_${because}`)
         },
         backend: buildBackend(config.backend, { select, edgeId: id, stickyKey, onOutlier: () => {}, retries }),
       },

@@ -98,6 +98,13 @@ export class EdgeBook {
     return SOURCES.reduce((sum, source) => sum + this.#entries[source].size, 0)
   }
 
+  /** The number of edges that serve, and of those that do not. */
+  states(): Record<'serving' | NonNullable<Edge['closed']>, number> {
+    const states = { serving: 0, broken: 0, disabled: 0 }
+    for (const { closed } of this.known()) states[closed ?? 'serving']++
+    return states
+  }
+
   /** All edges in order: those of the operator come first. */
   *known(): Generator<Edge> {
     for (const source of SOURCES) {
@@ -108,6 +115,11 @@ export class EdgeBook {
   /** Whether the operator has an edge of this id. */
   hasConfigured(id: string): boolean {
     return CONFIGURED.some((source) => this.#entries[source].has(id))
+  }
+
+  /** Whether an edge is one of the store. */
+  isStored({ id }: Pick<Edge, 'id'>): boolean {
+    return this.#entries.store.has(id)
   }
 
   /** Whether an edge of the operator has the host. */

@@ -33,6 +33,8 @@ export interface EdgeInit {
   gate?: ConnectionGate | undefined
   /** The rules of the gate. */
   onConnect?: OnConnect | undefined
+  /** Why nobody is served. */
+  closed?: KnownEdge['closed']
   life?: EdgeLife
 }
 
@@ -54,6 +56,7 @@ export class Edge implements KnownEdge {
   readonly groups: readonly TunnelsOfEdge[]
   readonly gate: ConnectionGate | undefined
   readonly onConnect: OnConnect | undefined
+  readonly closed: KnownEdge['closed']
   /** In the order of the configuration. */
   readonly routes: readonly Route[]
   /** The appearance of the relay's own pages on this edge. */
@@ -77,6 +80,7 @@ export class Edge implements KnownEdge {
     this.groups = groups
     this.gate = gate
     this.onConnect = onConnect
+    this.closed = init.closed
     this.look = look
     this.#tls = tls
     this.#originOf = originOf

@@ -12,6 +12,8 @@ export interface KnownEdge {
   readonly endpoints: readonly string[]
   /** The authtoken of the agent that brought it; undefined if the configuration has it. */
   readonly authtokenId: string | undefined
+  /** Why nobody is served; undefined if the edge serves. */
+  readonly closed: 'broken' | 'disabled' | undefined
   /** The targets of its routes, each once; none if they answer by themselves. */
   readonly groups: readonly TunnelsOfEdge[]
 }

@@ -71,7 +71,9 @@ export class ProcessView {
   }
 
   #edges(wish: PageWish): EdgeResource[] {
-    return pageOf(this.#init.book.known(), ({ id }) => id, wish).map(([edge]) => edgeResource(edge!)) // no group is empty
+    return pageOf(this.#init.book.known(), ({ id }) => id, wish).map(([edge]) =>
+      edgeResource(edge!, this.#init.book.isStored(edge!)),
+    ) // no group is empty
   }
 
   #tunnels({ edge, ...wish }: PageWish & { edge?: string }): TunnelResource[] {

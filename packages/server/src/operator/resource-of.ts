@@ -14,18 +14,20 @@ import type {
   TunnelResource,
 } from './resources.ts'
 
-export function edgeResource({ id, hosts, endpoints, authtokenId, groups }: KnownEdge): EdgeResource {
+/** @param isStored whether it is an edge of the store */
+export function edgeResource(
+  { id, hosts, endpoints, authtokenId, closed, groups }: KnownEdge,
+  isStored: boolean,
+): EdgeResource {
   const tunnels = countTunnels(groups)
-  const state =
-    groups.length > 0 && tunnels.online === 0
-      ? 'no_tunnel'
-      : tunnels.online > 0 && tunnels.online === tunnels.unhealthy
-        ? 'app_unhealthy'
-        : 'online'
+  const isUnhealthy = tunnels.online > 0 && tunnels.online === tunnels.unhealthy
+  const isAway = groups.length > 0 && tunnels.online === 0
+  const state = closed ?? (isAway ? 'no_tunnel' : isUnhealthy ? 'app_unhealthy' : 'online')
   return {
     id,
     hosts: [...hosts],
-    source: authtokenId === undefined ? { kind: 'file' } : { kind: 'agent', authtoken_id: authtokenId },
+    source:
+      authtokenId === undefined ? { kind: isStored ? 'store' : 'file' } : { kind: 'agent', authtoken_id: authtokenId },
     endpoints: [...endpoints],
     ...(hosts.some(isInternalHost) && { internal: true as const }),
     status: { state, tunnels },

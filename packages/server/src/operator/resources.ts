@@ -34,11 +34,11 @@ export interface WorkerResource {
 export interface EdgeResource {
   id: string
   hosts: string[]
-  source: { kind: 'file' } | { kind: 'agent'; authtoken_id: string }
+  source: { kind: 'file' } | { kind: 'store' } | { kind: 'agent'; authtoken_id: string }
   endpoints: string[]
   /** Present for an internal endpoint: policies forward to it, and no visitor's Host leads there. */
   internal?: true
-  status: { state: 'online' | 'no_tunnel' | 'app_unhealthy'; tunnels: TunnelCount }
+  status: { state: 'online' | 'no_tunnel' | 'app_unhealthy' | 'broken' | 'disabled'; tunnels: TunnelCount }
   /** The selectors of its routes, for backends chosen by labels. */
   backends: { labels: Record<string, string>; tunnels: TunnelCount }[]
 }

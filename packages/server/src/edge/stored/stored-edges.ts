@@ -15,6 +15,7 @@ import type { EdgesPlace } from '../../model/read-edges.ts'
 import { KINDS } from '../../policy/kinds.ts'
 import { loadLanguage } from '../../policy/language.ts'
 import type { Change, Store } from '../../store/store.ts'
+import type { ClosedEdge } from '../closed-edge.ts'
 import type { Edge } from '../edge.ts'
 import type { EdgeBook } from '../edge-book.ts'
 import { isSameValue } from '../same-value.ts'
@@ -28,15 +29,11 @@ export interface StoredEdgesInit {
   readonly place: () => Omit<EdgesPlace, 'agent' | 'isStored'>
   /** @throws ConfigError if the edge cannot be built; everything is released then */
   readonly build: (config: EdgeConfig) => Edge
-  readonly buildClosed: (edge: { id: string; hosts: readonly string[]; code: ClosedCode }) => Edge
+  readonly buildClosed: (edge: ClosedEdge) => Edge
   /** Whether relay.yml has an edge of this id. */
   readonly isOfFile: (id: string) => boolean
   readonly log: Logger
 }
-
-type ClosedCode = 'edge_broken' | 'edge_disabled'
-
-export type StoredState = 'serving' | 'disabled' | 'shadowed' | 'broken'
 
 /** A stored edge, as this process has it. */
 interface Held {
@@ -74,13 +71,6 @@ export class StoredEdges {
 
   private constructor(init: StoredEdgesInit) {
     this.#init = init
-  }
-
-  /** The number of stored edges in each state. */
-  counts(): Record<StoredState, number> {
-    const counts = { serving: 0, disabled: 0, shadowed: 0, broken: 0 }
-    for (const held of this.#held.values()) counts[stateOf(held)]++
-    return counts
   }
 
   /** The domains under which stored edges share sessions. */
@@ -165,14 +155,14 @@ export class StoredEdges {
   #build(id: string, held: Held): { edge: Edge; config: EdgeConfig | undefined; problems: readonly FoundProblem[] } {
     const { build, buildClosed } = this.#init
     const { row } = held
-    const closed = (code: ClosedCode, problems: readonly FoundProblem[] = []) => {
+    const closed = (because: ClosedEdge['because'], problems: readonly FoundProblem[] = []) => {
       const hosts = new Set([...(this.#hosts.get(id) ?? []), ...(row ? hostsIn(row.spec) : [])])
-      return { edge: buildClosed({ id, hosts: [...hosts], code }), config: undefined, problems }
+      return { edge: buildClosed({ id, hosts: [...hosts], because }), config: undefined, problems }
     }
-    if (!row) return closed('edge_broken', [UNREADABLE])
-    if (row.disabled) return closed('edge_disabled')
+    if (!row) return closed('broken', [UNREADABLE])
+    if (row.disabled) return closed('disabled')
     const read = readStoredEdge(id, row, this.#init)
-    if ('problems' in read) return closed('edge_broken', read.problems)
+    if ('problems' in read) return closed('broken', read.problems)
     const { config } = read
     if (held.edge && held.config && isSameValue(held.config, config)) return { edge: held.edge, config, problems: [] }
     try {
@@ -180,7 +170,7 @@ export class StoredEdges {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       return closed(
-        'edge_broken',
+        'broken',
         error.problems.map(({ path, message }) => ({ path: [path], message })),
       )
     }
@@ -190,12 +180,6 @@ export class StoredEdges {
 const UNREADABLE: FoundProblem = {
   path: [],
   message: 'the stored edge cannot be read; a newer version of the relay may have written it',
-}
-
-function stateOf({ row, edge, problems }: Held): StoredState {
-  if (!edge) return 'shadowed'
-  if (problems.length > 0) return 'broken'
-  return row?.disabled ? 'disabled' : 'serving'
 }
 
 /**
