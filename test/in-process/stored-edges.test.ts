@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, describe, it } from 'node:test'
 
+import { Secret } from '@sallyport/protocol'
 import { loadLanguage } from '@sallyport/server'
 
 import { Keys } from '../../packages/server/src/keys.ts'
@@ -32,7 +33,7 @@ describe('edges of the store (control plane, A)', () => {
       if (request.url === '/slow') setTimeout(answer, 400)
       else answer()
     })
-    stack = await startStack({ app })
+    stack = await startStack({ app, config: 'secrets: { users: { ada: the first one } }' })
     const { config } = stack
     store = await openStore(config.store)
     keys = await Keys.open({ storePath: config.store.path, env: {} })
@@ -243,6 +244,24 @@ describe('edges of the store (control plane, A)', () => {
     await relay.reload(config)
     assert.equal(await statusOf('both.localhost'), '200 app / ')
     assert.equal(await statusOf('file.localhost'), '404 ERR_EDGE_NOT_FOUND')
+  })
+
+  it('reads secrets of relay.yml in its credentials, and those of the next relay.yml after a reload', async () => {
+    const credentials = ["ada:${secrets.get('users', 'ada')}"]
+    const policy = { on_http_request: [{ actions: [{ type: 'basic-auth', config: { credentials } }] }] }
+    await desk.put({ id: 'edg_vault', hosts: ['vault.localhost'], ...BACKEND, policy })
+    const login = (password: string) => ({
+      authorization: `Basic ${Buffer.from(`ada:${password}`).toString('base64')}`,
+    })
+    const passes = async (password: string): Promise<boolean> =>
+      (await statusOf('vault.localhost', '/', login(password))) === '200 app / '
+    await becomes('vault.localhost', '200 app / ', '/', login('the first one'))
+    assert.equal(await passes('the second one'), false)
+    const secrets = new Map([['users', new Map([['ada', new Secret('the second one')]])]])
+    await stack.relay.reload({ ...stack.config, secrets })
+    assert.deepEqual([await passes('the first one'), await passes('the second one')], [false, true])
+    await stack.relay.reload(stack.config)
+    assert.deepEqual([await passes('the first one'), await passes('the second one')], [true, false])
   })
 
   it('keeps twenty versions of an edge, and an audit entry for each change', async () => {

@@ -79,12 +79,12 @@ export class StoredEdges {
   }
 
   /**
-   * The edges of relay.yml have changed: puts those of which it has let go, and takes out those of which it has the id now.
-   * Also builds those again that could not be built.
+   * relay.yml has changed: puts the edges of which it has let go, and takes out those of which it has the id now. Also reads
+   * all others again, because their texts may be secrets of relay.yml; an edge that is the same stays.
    */
   settle(): void {
     for (const [id, held] of this.#held) {
-      if (!held.edge || held.problems.length > 0 || this.#init.isOfFile(id)) this.#use(id, held)
+      if (!held.edge || !held.row?.disabled || this.#init.isOfFile(id)) this.#use(id, held)
     }
   }
 
