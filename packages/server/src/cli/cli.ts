@@ -125,6 +125,7 @@ Examples:
 Examples:
   ${RELAY} policy check policy.yaml
   ${RELAY} policy check policy.yaml --agent --config relay.yml
+  ${RELAY} policy check policy.yaml --agent-config agent.yml
   ${RELAY} policy import-ngrok edges.json > edges.yml
 
 Documentation: docs/agent-http.md of the repository, and docs/configuration.md for what a policy may have.`,
@@ -134,6 +135,7 @@ Documentation: docs/agent-http.md of the repository, and docs/configuration.md f
     .description('Check it as a relay would: exit code 0, or 2 and every problem with file, line and column.')
     .argument('<file>', 'the policy, in YAML or JSON, with on_http_request and on_http_response')
     .option('--agent', 'as one that an agent brings, which may have less than relay.yml')
+    .option('--agent-config <file>', 'the same, with the secrets of this agent.yml')
     .option('--config <file>', 'relay.yml of the relay that it is for (default: some relay on the internet)')
     .option('--host <host>', 'the host, if the policy names cookies of a domain')
     .option('--json', 'as JSON')

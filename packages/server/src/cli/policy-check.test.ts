@@ -272,7 +272,51 @@ enabled: maybe
     assert.equal(ok, false)
     const [{ line, column, path } = {}] = problems
     assert.deepEqual({ line, column, path }, { line: 3, column: 9, path: 'on_http_request[0].actions[0].type' })
-    assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), { ok: true, problems: [], warnings: [] })
+    assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), {
+      ok: true,
+      problems: [],
+      warnings: [],
+      notes: [],
+    })
+  })
+
+  it('says which secrets agent.yml must have, or checks that it has them (decision 40)', async () => {
+    const get = (vault: string, name: string): string => `secrets.get('${vault}', '${name}') != ''`
+    const text = `on_http_request:
+  - expressions: ["${get('shop', 'token')} && ${get('shop', 'token')}", "${get('shop', 'other')}"]
+    actions: [{ type: deny }]
+`
+    const { printed, told } = await run(text, { agent: true })
+    assert.match(printed, /fine\./)
+    assert.deepEqual(told, [
+      'Note: policy.yaml reads secrets that must be under secrets: in agent.yml: "token" in the vault "shop", "other" in the vault "shop"; --agent-config agent.yml checks that they are',
+    ])
+    const { ok, notes } = JSON.parse((await run(text, { agent: true, json: true })).printed) as { ok: boolean; notes: { message: string }[] } // prettier-ignore
+    assert.ok(ok && notes.length === 1 && /"other" in the vault "shop"/.test(notes[0]?.message ?? ''))
+
+    const agentConfig = join(folder, 'agent.yml')
+    await writeFile(
+      agentConfig,
+      'server: https://relay.example.com\nsecrets: { shop: { token: "${UNSET}", other: x } }\n',
+    )
+    const fine = await run(text, { agentConfig })
+    assert.match(fine.printed, /fine\./)
+    assert.deepEqual(fine.told, [])
+    await writeFile(agentConfig, 'secrets: { shop: { token: x }, other: { other: x } }\n')
+    const missing = (await run(text, { agentConfig })).told
+    assert.equal(missing.length, 1)
+    assert.match(missing[0] ?? '', /^policy\.yaml:2:\d+ .*there is no secret "other" in the vault "shop"; .*agent\.yml/)
+    await writeFile(agentConfig, 'server: https://relay.example.com\n')
+    assert.equal((await run(text, { agentConfig })).told.length, 3, 'an agent.yml without secrets has none')
+    await writeFile(agentConfig, 'secrets:\n  shop: [token]\n')
+    assert.match(
+      (await run(text, { agentConfig })).told.join(),
+      /^agent\.yml:2:\d+ secrets\.shop: must be a block of keys/,
+    )
+    assert.match(
+      (await run(text, { agentConfig: join(folder, 'none.yml') })).told.join(),
+      /none\.yml: there is no such/,
+    )
   })
 
   it('knows the settings that only the operator may write', async () => {

@@ -1,7 +1,5 @@
 // `relay policy check`: checks a policy in a file of its own as a relay would, without a relay.
 
-import { readFile, stat } from 'node:fs/promises'
-
 import { printable } from '@sallyport/protocol'
 import { expandPolicyEnv } from '@sallyport/protocol/expand-env'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
@@ -12,10 +10,8 @@ import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { completeAuthorities } from '../config/schema/authorities-schema.ts'
-import { supplyOf, supplyOfSomeAgent, type SourceKeys } from '../config/supply-of.ts'
+import { supplyOf, supplyOfAgent, supplyOfSomeAgent, type SourceKeys } from '../config/supply-of.ts'
 import { whoMayPass } from '../edge/who-may-pass.ts'
-import { whyUnreadable } from '../config/why-unreadable.ts'
-import { ConfigError } from '../errors.ts'
 import type { EdgeConfig } from '../model/edge-config.ts'
 import { insidePolicy } from '../model/parse-endpoint.ts'
 import { warningsOf } from '../model/policy-warnings.ts'
@@ -23,6 +19,8 @@ import { readEdges } from '../model/read-edges.ts'
 import type { TlsPlace } from '../policy/kind.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 import { authorityWarnings } from '../policy/terminate-tls/authority-warnings.ts'
+import { NamesRead, secretsOfAgent } from './agent-secrets.ts'
+import { readText } from './read-text.ts'
 
 export interface PolicyCheckOptions {
   /** The relay of the policy; by default one at https://relay.example.com. */
@@ -31,10 +29,10 @@ export interface PolicyCheckOptions {
   host?: string
   /** Whether an agent brings it. */
   agent?: boolean
+  /** agent.yml of that agent, for the names of its secrets. */
+  agentConfig?: string
   json?: boolean
 }
-
-const FILE_MAX_BYTES = 1024 * 1024
 
 /** One problem or warning, for programs. */
 interface Told {
@@ -52,7 +50,7 @@ interface Told {
  * @throws ConfigError if the file cannot be read
  */
 export async function checkPolicy(file: string, options: PolicyCheckOptions): Promise<void> {
-  const text = await readText(file)
+  const text = await readText(file, 'a policy')
   if (mayHaveExpressions(text, process.env)) await loadLanguage()
   const yaml = new YamlFile(text, file)
   const expanded = expandPolicyEnv(yaml.tree, process.env)
@@ -64,6 +62,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const inOrder = (found: readonly FoundProblem[]): FoundProblem[] => found.toSorted((a, b) => lineOf(a) - lineOf(b))
   const problems = inOrder([...expanded.problems, ...others])
   const remarks = inOrder(read.remarks)
+  const note = problems.length === 0 ? read.note : undefined
   // Sentences that begin with the name of the file, without that name.
   const meant = read.edge ? [...warningsOf(read.edge), ...authorityWarnings(read.edge, NO_FILES, Date.now())] : []
   if (problems.length > 0) process.exitCode = 2
@@ -75,14 +74,16 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
       message,
     })
     const warnings = [...remarks.map(told), ...meant.map((message): Told => ({ file, path: '', message }))]
+    const notes = note === undefined ? [] : [{ file, path: '', message: note }]
     const isFine = problems.length === 0
-    console.log(JSON.stringify({ ok: isFine, problems: problems.map(told), warnings }, undefined, 2))
+    console.log(JSON.stringify({ ok: isFine, problems: problems.map(told), warnings, notes }, undefined, 2))
     return
   }
   // In the format of compilers, so that editors find the place.
   const line = ({ path, message }: FoundProblem): string => printable(`${yaml.placeAndPath(path)}: ${message}`)
   for (const remark of remarks) console.error(`Warning: ${line(remark)}`)
   for (const sentence of meant) console.error(printable(`Warning: ${file} ${sentence}`))
+  if (note !== undefined) console.error(printable(`Note: ${file} ${note}`))
   for (const problem of problems) console.error(line(problem))
   const [route] = read.edge?.routes ?? []
   if (route && problems.length === 0) {
@@ -90,12 +91,25 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   }
 }
 
+interface ReadPolicy {
+  edge?: EdgeConfig | undefined
+  problems: FoundProblem[]
+  remarks: FoundProblem[]
+  /** What the check cannot know. */
+  note: string | undefined
+}
+
 async function readPolicy(
   policy: unknown,
-  { config, host = 'policy.example.com', agent }: PolicyCheckOptions,
-): Promise<{ edge?: EdgeConfig | undefined; problems: FoundProblem[]; remarks: FoundProblem[] }> {
+  { config, host = 'policy.example.com', agentConfig, agent = agentConfig !== undefined }: PolicyCheckOptions,
+): Promise<ReadPolicy> {
   const known = config === undefined ? undefined : await configOf(config)
   const relay = known ?? SOME_RELAY
+  const secrets = agentConfig === undefined ? undefined : await secretsOfAgent(agentConfig)
+  const names = new NamesRead()
+  const supplyForAgent = secrets
+    ? { ...supplyOfAgent(relay, secrets), secretOf: undefined } // of variables of the agent's environment
+    : supplyOfSomeAgent(relay, (vault, name) => names.note(vault, name))
   const {
     edges: [edge] = [],
     problems = [],
@@ -105,10 +119,10 @@ async function readPolicy(
     identityJwt: true,
     folder: process.cwd(),
     ...(known && { tls: tlsPlaceOf(known, agent) }),
-    supply: agent ? supplyOfSomeAgent(relay) : supplyOf(relay),
+    supply: agent ? supplyForAgent : supplyOf(relay),
     ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
   })
-  return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
+  return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy), note: names.remark }
 }
 
 /** This command reads no files of authorities: they are on the relay's machine. */
@@ -129,15 +143,4 @@ function tlsPlaceOf({ listen, certificate_authorities }: Config, isAgents = fals
 async function configOf(file: string): Promise<Config> {
   const { text, source } = await readConfig(file)
   return parseConfig(text, { source, env: process.env })
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    const { size } = await stat(file)
-    if (size > FILE_MAX_BYTES) throw new ConfigError([{ path: file, message: 'is too large to be a policy' }])
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError([{ path: file, message: whyUnreadable(file, error) }], { cause: error })
-  }
 }

@@ -34,9 +34,19 @@ export function supplyOfAgent(keys: SourceKeys, secrets: Vaults): Supply {
   return { ...supply, known: new Set([...supply.known].filter((need) => !NOT_FOR_AGENTS.has(need))) }
 }
 
-/** For a check without the agent: it may bring any secret. */
-export function supplyOfSomeAgent(keys: SourceKeys): Supply {
-  return { ...supplyOfAgent(keys, new Map()), hasSecret: () => true, secretOf: undefined }
+/**
+ * For a check without the agent: it may bring any secret.
+ * @param onSecret called with each secret that the policy reads by its name
+ */
+export function supplyOfSomeAgent(
+  keys: SourceKeys,
+  onSecret: (vault: string, name: string) => void = () => {},
+): Supply {
+  const hasSecret = (vault: string, name: string): boolean => {
+    onSecret(vault, name)
+    return true
+  }
+  return { ...supplyOfAgent(keys, new Map()), hasSecret, secretOf: undefined }
 }
 
 const NOT_FOR_AGENTS: ReadonlySet<Need> = new Set(['ip_lists'])
