@@ -311,6 +311,38 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.match(yaml, /body: "closed \$\$\{x\}"/)
   })
 
+  it('imports IP policies by their ids, once for all routes, and closes routes whose IP policies cannot be used', async () => {
+    const restricted = (...ids: string[]): object => ({
+      ip_restriction: { ...ON, ip_policies: ids.map((id) => ({ id })) },
+    })
+    const policy = 'on_http_request: [{ actions: [{ type: restrict-ips, config: { ip_policies: [ipp_1] } }] }]'
+    const edges = [
+      edgeWith(restricted('ipp_1', 'ipp_2')),
+      { ...edgeWith({ traffic_policy: { ...ON, value: policy } }), id: 'edghts_b', hostports: ['b.example.com:443'] },
+    ]
+    const { yaml, told } = await run([{ https_edges: edges }, GROUP, RULES])
+    assert.deepEqual(told, [])
+    assert.match(
+      yaml,
+      /\nip_policies:\n {2}ipp_1:\n {4}allow:\n {6}- "192\.0\.2\.0\/24"\n {4}deny:\n {6}- "192\.0\.2\.7\/32"\n {2}ipp_2:\n {4}deny:\n/,
+    )
+    assert.equal(yaml.match(/192\.0\.2\.0\/24/g)?.length, 1)
+    const [one, other] = load(yaml).map(({ routes }) => routes[0]?.policy.on_http_request[0]?.actions[0]?.config)
+    assert.deepEqual(one, { enforce: true, allow: ['192.0.2.0/24'], deny: ['192.0.2.7/32', '192.0.2.7/32'] })
+    assert.deepEqual(other, { enforce: true, allow: ['192.0.2.0/24'], deny: ['192.0.2.7/32'] })
+
+    const bad = { ip_policy_rules: [{ cidr: '192.0.2.0/33', action: 'allow', ip_policy: { id: 'ipp_1' } }] }
+    const refused = await run([{ https_edges: edges }, GROUP, bad])
+    for (const each of load(refused.yaml)) assert.deepEqual(actionsOf([each]), closed)
+    assert.match(refused.told.join('\n'), /ip_restriction: left out, and nobody passes .*ipp_1 .*from 0 to 32/)
+    assert.doesNotMatch(refused.yaml, /^ip_policies:/m)
+
+    const value = policy.replace('ipp_1', 'ipp_2')
+    const denying = await run([edgeWith({ traffic_policy: { ...ON, value } }), GROUP, RULES])
+    assert.deepEqual(actionsOf(load(denying.yaml)), closed, 'at ngrok nobody passed')
+    assert.match(denying.told.join('\n'), /on_http_request\[0\]: none of its IP policies allows anything/)
+  })
+
   it('imports client certificates and TLS versions, and closes the edge without the authority', async () => {
     const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
     const tls = {

@@ -39,7 +39,10 @@ export async function importNgrok(files: readonly string[], { json }: ImportNgro
   const notes = new Notes()
   const root: Record<string, unknown> = {}
   const kept = importEdges(account, notes, root)
-  Object.assign(root, authoritiesFor(kept, account), { edges: kept })
+  const { authorities, ipPolicies } = account
+  Object.assign(root, namedBy(kept, 'certificate_authorities', authorities), namedBy(kept, 'ip_policies', ipPolicies), {
+    edges: kept,
+  })
   if (notes.leftOut.length > 0) process.exitCode = 1
   if (json) return console.log(JSON.stringify(forPrograms(root, notes), undefined, 2))
   console.log(printEdges(root, notes).trimEnd())
@@ -59,11 +62,11 @@ function importEdges(account: Account, notes: Notes, root: object): Edge[] {
   return kept
 }
 
-/** The authorities that an edge names. */
-function authoritiesFor(edges: readonly Edge[], { authorities }: Account): object {
+/** The entries of a key of relay.yml whose ids the edges name. */
+function namedBy(edges: readonly Edge[], key: string, entries: ReadonlyMap<string, unknown>): object {
   const text = JSON.stringify(edges)
-  const named = [...authorities].filter(([id]) => text.includes(JSON.stringify(id)))
-  return named.length === 0 ? {} : { certificate_authorities: Object.fromEntries(named) }
+  const named = [...entries].filter(([id]) => text.includes(JSON.stringify(id)))
+  return named.length === 0 ? {} : { [key]: Object.fromEntries(named) }
 }
 
 function forPrograms(root: object, { leftOut, variables }: Notes): object {

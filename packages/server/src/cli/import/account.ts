@@ -1,9 +1,12 @@
 // The contents of documents of ngrok's API: edges, and the backends, IP rules and certificate authorities that edges name by their
 // ids. Each document is one resource, a list, or the answer to a list request. Pure.
 
+import { ipPoliciesSchema } from '../../config/schema/sources-schema.ts'
+import { parseWithSchema } from '../../model/schema/schema-problems.ts'
+import type { IpPolicy } from '../../policy/engine/tree/demands.ts'
 import type { Written } from './written.ts'
 
-export interface IpRules {
+interface IpRules {
   readonly allow: string[]
   readonly deny: string[]
 }
@@ -11,8 +14,10 @@ export interface IpRules {
 export interface Account {
   readonly edges: readonly Written[]
   readonly backends: ReadonlyMap<string, Written>
-  /** By the id of their policy. */
-  readonly ipRules: ReadonlyMap<string, IpRules>
+  /** By their ids, as `ip_policies:` of relay.yml takes them. */
+  readonly ipPolicies: ReadonlyMap<string, IpPolicy>
+  /** Why an IP policy cannot be taken over, by its id. */
+  readonly ipPolicyProblems: ReadonlyMap<string, string>
   /** Certificates in PEM, by their ids. */
   readonly authorities: ReadonlyMap<string, string>
 }
@@ -30,7 +35,7 @@ export function readAccount(documents: readonly Written[]): Account {
     else if (pem !== undefined) authorities.set(id, pem)
     else if (isBackend(resource)) backends.set(id, resource)
   }
-  return { edges, backends, ipRules, authorities }
+  return { edges, backends, authorities, ...ipPoliciesOf(ipRules) }
 }
 
 /** Whether it is a whole backend, and not only a reference by id. */
@@ -46,6 +51,18 @@ function resourcesIn(document: Written): Written[] {
   // A failover backend has a list of ids under `backends`.
   const isResource = document.at('id').text !== undefined
   return isResource || lists.length === 0 ? [document] : lists.flatMap(({ entries }) => entries)
+}
+
+function ipPoliciesOf(ipRules: ReadonlyMap<string, IpRules>): Pick<Account, 'ipPolicies' | 'ipPolicyProblems'> {
+  const ipPolicies = new Map<string, IpPolicy>()
+  const ipPolicyProblems = new Map<string, string>()
+  for (const [id, { allow, deny }] of ipRules) {
+    const policy = { ...(allow.length > 0 && { allow }), ...(deny.length > 0 && { deny }) }
+    const read = parseWithSchema(ipPoliciesSchema, { [id]: policy })
+    if ('value' in read) ipPolicies.set(id, policy)
+    else ipPolicyProblems.set(id, `${id} ${read.problems[0]?.message}`)
+  }
+  return { ipPolicies, ipPolicyProblems }
 }
 
 function addRule(ipRules: Map<string, IpRules>, rule: Written): void {

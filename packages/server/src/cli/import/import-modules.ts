@@ -5,6 +5,7 @@
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
+import { child } from '../../values/written-tree.ts'
 import { refusedAction } from '../../model/schema/refusals.ts'
 import { importHeaders } from './import-headers.ts'
 import type { Phase, PolicyImport } from './policy-import.ts'
@@ -33,17 +34,32 @@ export function importModules(route: Written, into: PolicyImport, near: object):
 function restrictIps(module: Written | undefined, into: PolicyImport): void {
   if (!module) return
   const ids = module.at('ip_policies').entries.flatMap((policy) => policy.text ?? policy.at('id').text ?? [])
-  const unknown = ids.filter((id) => !into.account.ipRules.has(id))
+  const { ipPolicies, ipPolicyProblems } = into.account
+  const [problem] = ids.flatMap((id) => ipPolicyProblems.get(id) ?? [])
+  if (problem !== undefined) return into.close(module, problem)
+  const unknown = ids.filter((id) => !ipPolicies.has(id))
   if (unknown.length > 0 || ids.length === 0) {
     const names = unknown.length > 0 ? `${unknown.join(', ')} is not in these files` : 'it names no IP policy'
     return into.close(module, `${names}; add the answer of ngrok’s API at /ip_policy_rules, or write restrict-ips`)
   }
-  const rules = ids.map((id) => into.account.ipRules.get(id)!) // as just checked
-  const [allow, deny] = [rules.flatMap((each) => each.allow), rules.flatMap((each) => each.deny)]
-  if (allow.length === 0)
-    return into.close(module, 'none of its IP policies allows anything, so nobody passed at ngrok')
-  const config = { allow, ...(deny.length > 0 && { deny }) }
-  into.guard(module, { actions: [{ type: 'restrict-ips', config }] })
+  if (!ids.some((id) => ipPolicies.get(id)?.allow)) return into.close(module, ALLOWS_NOBODY)
+  into.guard(module, { actions: [{ type: 'restrict-ips', config: { ip_policies: ids } }] })
+}
+
+const ALLOWS_NOBODY = 'none of its IP policies allows anything, so nobody passed at ngrok'
+
+/** Whether a rule has a `restrict-ips` with IP policies that only deny: here, all other addresses would pass. */
+function allowsNobody(rule: unknown, { account }: PolicyImport): boolean {
+  const actions = child(rule, 'actions')
+  if (!Array.isArray(actions)) return false
+  return actions.some((action: unknown) => {
+    const config = child(action, 'config')
+    const ids = child(config, 'ip_policies')
+    if (child(action, 'type') !== 'restrict-ips' || child(config, 'allow') !== undefined || !Array.isArray(ids))
+      return false
+    const policies = ids.map((id) => account.ipPolicies.get(String(id)))
+    return policies.every((policy) => policy && !policy.allow)
+  })
 }
 
 /** At ngrok a request passes if no pattern of `deny` matches, and `allow` is empty or has one that matches. */
@@ -191,6 +207,10 @@ function phaseOf(module: Written, key: string, rules: unknown, into: PolicyImpor
   const phase = PHASES[key]
   if (!phase || !Array.isArray(rules)) return into.close(module, `${key} cannot be taken over`)
   for (const [index, rule] of rules.entries()) {
+    if (allowsNobody(rule, into)) {
+      into.close(module, `${key}[${index}]: ${ALLOWS_NOBODY}`)
+      continue
+    }
     const problem = into.add(phase, rule)
     if (problem === undefined) continue
     const message = `${key}[${index}]: ${problem}`

@@ -4,18 +4,20 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import { insidePolicy } from '../../model/parse-endpoint.ts'
 import { readEdges } from '../../model/read-edges.ts'
+import { NO_SUPPLY } from '../../policy/engine/tree/demands.ts'
 import type { Account } from './account.ts'
 
 /** Keys whose values are filled in later. */
 const FILLED_IN: ReadonlySet<PropertyKey> = new Set(['secret', 'client_secret', 'tenant'])
 
 /** The problems of whole edges. */
-export function problemsOfEdges(edges: readonly unknown[], { authorities }: Account): FoundProblem[] {
+export function problemsOfEdges(edges: readonly unknown[], { authorities, ipPolicies }: Account): FoundProblem[] {
   const { problems = [] } = readEdges(edges, {
     publicUrl: new URL('https://relay.example.com'),
     identityJwt: true,
     folder: '/',
     tls: { endsHere: true, authorities: new Map(Array.from(authorities, ([id, pem]) => [id, [pem]])) },
+    supply: { ...NO_SUPPLY, ipPolicies },
   })
   return problems.filter(({ path }) => !FILLED_IN.has(path.at(-1) ?? ''))
 }
