@@ -35,6 +35,13 @@ const EDGES = ['one', 'two', 'three', 'sticky'].map((name) => {
   const sticky = name === 'sticky' ? ', sticky: { cookie: tunnel }' : ''
   return `  - { id: edg_${name}, hosts: [${name}.localhost], backend: { labels: { edge: edg_${name} }${sticky} } }`
 })
+/** Edges that lead to an internal endpoint: one of relay.yml, one of an agent. */
+const FRONTS = ['inner', 'mine'].map((name) => {
+  const to = `{ type: forward-internal, config: { url: "https://${name}.internal" } }`
+  return `  - { id: edg_to_${name}, hosts: [to-${name}.localhost], policy: { on_http_request: [{ actions: [${to}] }] } }`
+})
+const INNER =
+  '  - { id: edg_inner, hosts: [inner.internal], backend: { labels: { edge: edg_sticky }, sticky: { cookie: tunnel } } }'
 
 describe('two nodes of one relay', { timeout: 60_000 }, () => {
   const secret = randomBytes(32)
@@ -57,7 +64,7 @@ public_url: http://relay.localhost
 listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0" }
 store: "sqlite:${join(folder, 'relay.db')}"
 edges:
-${EDGES.join('\n')}
+${[...EDGES, ...FRONTS, INNER].join('\n')}
 `,
       { source: 'test', env: {} },
     )
@@ -244,17 +251,33 @@ ${EDGES.join('\n')}
     await own.close()
   })
 
-  it('keeps its sticky visitors, whichever node they come to', async () => {
+  it('keeps its sticky visitors, whichever node they come to, also behind forward-internal', async () => {
     await connectAgent(a, 'sticky', await startApp(named('at a')))
     await connectAgent(b, 'sticky', await startApp(named('at b')))
     await untilHeard(a, 'sticky', 200)
-    const first = await visit(a, 'sticky')
-    assert.equal(await text(first), 'at a')
-    const [cookie = ''] = first.headers['set-cookie']?.[0]?.split(';') ?? []
-    const again = await visit(b, 'sticky', { headers: { cookie } })
-    assert.equal(await text(again), 'at a')
-    assert.equal(again.headers['set-cookie'], undefined)
-    assert.equal(await text(await visit(b, 'sticky')), 'at b')
+    for (const host of ['sticky', 'to-inner']) {
+      const first = await visit(a, host)
+      assert.equal(await text(first), 'at a')
+      const [cookie = ''] = first.headers['set-cookie']?.[0]?.split(';') ?? []
+      for (let i = 0; i < 3; i++) {
+        const again = await visit(b, host, { headers: { cookie } })
+        assert.equal(await text(again), 'at a', host)
+        assert.equal(again.headers['set-cookie'], undefined)
+      }
+      assert.equal(await text(await visit(b, host)), 'at b', host)
+    }
+  })
+
+  it('forwards to the internal endpoint of an agent at another node, with its policy', async () => {
+    const endpoint = { url: 'https://mine.internal', responseHeaderAdd: ['X-Policy: of the agent'] }
+    const agent = await connectAgent(a, '', await startApp(named('mine')), { labels: undefined, endpoint })
+    assert.equal(await untilHeard(b, 'to-mine', 200), 'mine')
+    const hops = await metric(b, 'sallyport_hops_total')
+    const answer = await visit(b, 'to-mine', { method: 'POST', body: randomBytes(100_000) })
+    assert.deepEqual([await text(answer), answer.headers['x-policy']], ['mine', 'of the agent'])
+    assert.equal((await metric(b, 'sallyport_hops_total')) - hops, 1)
+    await agent.close()
+    await untilHeard(b, 'to-mine', 503)
   })
 
   it('has the reports on its app known here', async () => {
