@@ -34,6 +34,10 @@ const LIMIT = {
   ],
 }
 
+const TO_INTERNAL = {
+  on_http_request: [{ actions: [{ type: 'forward-internal', config: { url: 'https://far.internal' } }] }],
+}
+
 /** A connection that is kept alive, and so stays with one worker. */
 interface Line {
   agent: HttpAgent
@@ -75,6 +79,8 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
         { id: 'edg_open', hosts: ['open.localhost'] },
         { id: 'edg_limited', hosts: ['limited.localhost'], policy: LIMIT, backend: { labels: { edge: 'edg_open' } } },
         { id: 'edg_far', hosts: ['far.localhost'] },
+        { id: 'edg_front', hosts: ['front.localhost'], policy: TO_INTERNAL },
+        { id: 'edg_inner', hosts: ['far.internal'], backend: { labels: { edge: 'edg_far' } } },
         { id: 'edg_private', hosts: ['private.localhost'], policy: processes.signIn() },
       ],
       config: { workers: 2, limits: { failed_agent_logins_per_minute: LOGINS_PER_MINUTE } },
@@ -295,7 +301,12 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.equal(await text(await ask('far.localhost', '/here', here)), 'the app')
     const before = await metric('sallyport_hops_total')
     assert.equal(await text(await ask('far.localhost', '/there', { ...there, method: 'POST' })), 'the app')
-    assert.equal((await metric('sallyport_hops_total')) - before, 1)
+    assert.equal(
+      await text(await ask('front.localhost', '/', { ...there, method: 'POST' })),
+      'the app',
+      'and by a policy',
+    )
+    assert.equal((await metric('sallyport_hops_total')) - before, 2)
 
     const pids = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
     assert.equal(pids.length, 3)

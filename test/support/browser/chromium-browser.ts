@@ -26,8 +26,8 @@ export class ChromiumBrowser {
   readonly #folder: string
   readonly #launch: LaunchOptions
 
-  /** Undefined if no Chromium can be found or installed. @throws with CI=true in that case */
-  static async start(): Promise<ChromiumBrowser | undefined> {
+  /** Undefined if no Chromium can be found or installed. @param flags further ones @throws with CI=true in that case */
+  static async start(flags: readonly string[] = []): Promise<ChromiumBrowser | undefined> {
     const found = await findChromium((line) => console.error(line))
     if (!found) {
       if (process.env.CI === 'true') throw new Error(NO_CHROMIUM)
@@ -39,7 +39,7 @@ export class ChromiumBrowser {
     await mkdir(process.env.TMPDIR)
     const launch: LaunchOptions = {
       executablePath: found.path,
-      args: [...found.args, ...QUIET],
+      args: [...found.args, ...QUIET, ...flags],
       headless: true,
       env: { ...process.env, TMPDIR: process.env.TMPDIR, HOME: folder } as Record<string, string>, // no value is undefined there
     }
