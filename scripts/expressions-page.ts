@@ -18,7 +18,8 @@ that does not exist in the phase, and a wrong type, and says where in the expres
 
 * **If an expression fails, the request is refused.** \`req.headers['x-role'][0] == 'admin'\` fails for every request without that header.
   \`getReqHeader('x-role').exists(v, v == 'admin')\` does not fail.
-* The case of header names does not matter. When you iterate over headers, their names are in lower case.
+* The case of header names does not matter, and \`X_Role\` is \`x-role\`. When you iterate over headers, their names are in lower case.
+* \`req.headers\` has the headers that the app gets: a visitor’s \`X-Forwarded-For\` and \`Sallyport-…\` are not among them.
 * Some variables are texts that also have fields: \`req.url.contains('/x')\` and \`req.url.path\` are both possible.
 * Regular expressions are those of [RE2](https://github.com/google/re2/wiki/Syntax), so the time that they take is linear in the length of the
   text. A text from a visitor or an app cannot become a regular expression.

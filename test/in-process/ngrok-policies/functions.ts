@@ -84,7 +84,7 @@ export const FUNCTIONS: readonly PolicyCase[] = [
       ["string('sid' in req.cookies && req.cookies['sid'].size() == 2)", 'true'],
       ["getQueryParam('q').join('|')", 'a b|c'],
       ["string(hasQueryParam('r') || hasReqCookie('x') || hasReqHeader('x-b'))", 'false'],
-      ["req.headers.filter(n, n.startsWith('x-')).join()", 'x-a'],
+      ["req.headers.filter(n, n.startsWith('x-')).join('|')", 'x-a|x-forwarded-for|x-forwarded-proto|x-forwarded-host'],
     ],
     { headers: { 'x-a': ['one', 'two'], cookie: 'sid=first; sid=second' } },
   ),

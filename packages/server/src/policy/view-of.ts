@@ -23,7 +23,8 @@ export function viewOf(
   path?: string,
   attempts?: AttemptFacts,
 ): ExpressionView {
-  const { budget, ofRequest, ofResponse, normalResults } = memoryOf(exchange)
+  const memory = memoryOf(exchange)
+  const { budget, ofRequest, ofResponse, normalResults } = memory
   const vars = answer ? ofResponse : ofRequest
   return new ExpressionView(
     factsOfExchange(exchange, {
@@ -31,6 +32,7 @@ export function viewOf(
       lookups: sources.lookups,
       secret: sources.secret,
       now: Date.now,
+      memory,
       vars: path === undefined ? vars.asSent : vars.normal,
       results: (path === undefined ? undefined : normalResults) ?? exchange.results ?? NO_RESULTS,
       path,

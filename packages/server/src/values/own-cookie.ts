@@ -14,3 +14,17 @@ export function isOwnCookie(pair: string): boolean {
 export function setsOwnCookie(value: string): boolean {
   return SETS_OWN_COOKIE.test(value)
 }
+
+/** @param header the value of a `Cookie` header. @returns the value for the app; empty if nothing is left of it */
+export function withoutOwnCookies(header: string): string {
+  if (!header.includes('sallyport.') && !/sallyport\./i.test(header)) return header
+  let kept = ''
+  for (let start = 0; start < header.length;) {
+    const semicolon = header.indexOf(';', start)
+    const end = semicolon === -1 ? header.length : semicolon
+    const pair = header.slice(start, end).trim()
+    if (pair !== '' && !isOwnCookie(pair)) kept += kept === '' ? pair : `; ${pair}`
+    start = end + 1
+  }
+  return kept
+}

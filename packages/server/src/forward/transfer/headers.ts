@@ -4,14 +4,16 @@
 
 import type { Reply } from '../../exchange/app-answer.ts'
 import { normalHeaderName } from '../../values/normal-header-name.ts'
-import { isOwnCookie, setsOwnCookie } from '../../values/own-cookie.ts'
+import { setsOwnCookie, withoutOwnCookies } from '../../values/own-cookie.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
+import { connectionOptionsOf } from '../../exchange/visitor/connection-options.ts'
+import { edgeAuthority } from '../../exchange/visitor/edge-authority.ts'
+import { HOP_BY_HOP, requestClass } from '../../exchange/visitor/request-class.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { renameOwn } from './own-name.ts'
 import type { ResponseHead } from './response-head.ts'
 
-type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
 type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length' | 'type'
 
 /** The framing of a request's body towards the app. */
@@ -21,7 +23,6 @@ const NO_BODY: RequestFraming = { type: 'none' }
 /** Names are few but visitors choose them: the meaning of each is remembered, up to a bound in number and in bytes. */
 const MEMORY_MAX = 4096
 const REMEMBERED_MAX_CHARS = 64
-const requestClasses = new Map<string, RequestClass>()
 const responseClasses = new Map<string, ResponseClass>()
 
 /** RFC 9112 6.3: a request has a body exactly if it says so. Admission has refused everything ambiguous. */
@@ -45,21 +46,21 @@ export function writeRequestHead(
 ): string {
   const { rawHeaders } = exchange.request
   const edits = exchange.requestEdits
-  const authority = authorityOf(exchange)
+  const authority = edgeAuthority(exchange)
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
   head += `Host: ${edits?.lastOf('host') ?? (hostHeader === 'preserve' ? authority : hostHeader)}\r\n`
   const listed = connectionOptionsOf(rawHeaders)
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
     const kind = requestClass(name)
-    if (kind === 'drop' || kind === 'connection') continue
+    if (kind === 'drop' || kind === 'unseen') continue
     if (listed?.has(normalHeaderName(name))) continue
     if (edits?.touches(name)) continue
     const value = rawHeaders[i + 1]!
     if (kind === 'pass') {
       head += `${name}: ${value}\r\n`
     } else if (kind === 'cookie') {
-      const kept = value.includes('sallyport.') || /sallyport\./i.test(value) ? withoutOwnCookies(value) : value
+      const kept = withoutOwnCookies(value)
       if (kept !== '') head += `${name}: ${kept}\r\n`
     } else if (kind === 'te') {
       if (/(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)) head += 'TE: trailers\r\nConnection: TE\r\n'
@@ -79,14 +80,6 @@ export function writeRequestHead(
   else if (framing.type === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
   if (upgrade) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   return `${head}\r\n`
-}
-
-/**
- * Host and port of the edge's origin. A visitor may write any port, any case and a final dot, and apps build links from
- * it, in mails as well.
- */
-function authorityOf({ origin, host }: Exchange): string {
-  return origin === '' ? host : origin.slice(origin.indexOf('//') + 2)
 }
 
 function originOf({ origin, scheme, host }: Exchange): string {
@@ -238,47 +231,6 @@ function headerSafe(claim: string): string {
     .trim()
 }
 
-function withoutOwnCookies(header: string): string {
-  let kept = ''
-  for (let start = 0; start < header.length;) {
-    const semicolon = header.indexOf(';', start)
-    const end = semicolon === -1 ? header.length : semicolon
-    const pair = header.slice(start, end).trim()
-    if (pair !== '' && !isOwnCookie(pair)) kept += kept === '' ? pair : `; ${pair}`
-    start = end + 1
-  }
-  return kept
-}
-
-/** The normal names that the `Connection` lines of a message list; undefined if they list none. */
-function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> | undefined {
-  let listed: Set<string> | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]! // pairs
-    if (name.length === 10 && name.toLowerCase() === 'connection') listed = addOptions(listed, rawHeaders[i + 1]!)
-  }
-  return listed
-}
-
-/** All lines in one set: a copy for each line would let a visitor cause much work. */
-function addOptions(listed: Set<string> | undefined, value: string): Set<string> | undefined {
-  if (value.length === 10 && value.toLowerCase() === 'keep-alive') return listed
-  const all = listed ?? new Set()
-  for (const option of value.split(',')) all.add(normalHeaderName(option.trim()))
-  return all
-}
-
-function requestClass(name: string): RequestClass {
-  let kind = requestClasses.get(name)
-  if (kind === undefined) {
-    kind = classifyRequestHeader(normalHeaderName(name))
-    if (name.length > REMEMBERED_MAX_CHARS) return kind
-    if (requestClasses.size >= MEMORY_MAX) requestClasses.clear()
-    requestClasses.set(name, kind)
-  }
-  return kind
-}
-
 function responseClass(name: string): ResponseClass {
   let kind = responseClasses.get(name)
   if (kind === undefined) {
@@ -288,40 +240,6 @@ function responseClass(name: string): ResponseClass {
     responseClasses.set(name, kind)
   }
   return kind
-}
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-authentication-info',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
-
-// Headers from which apps learn how a request came: only the relay knows.
-const FORWARDING = new Set([
-  'forwarded',
-  'x-real-ip',
-  'x-original-url',
-  'x-rewrite-url',
-  'x-original-host',
-  'x-client-ip',
-  'true-client-ip',
-])
-
-function classifyRequestHeader(normal: string): RequestClass {
-  if (normal === 'cookie') return 'cookie'
-  if (normal === 'connection') return 'connection'
-  if (normal === 'te') return 'te'
-  if (normal === 'expect') return 'expect'
-  if (normal === 'host' || normal === 'content-length' || normal === 'trailer') return 'drop'
-  if (HOP_BY_HOP.has(normal) || FORWARDING.has(normal)) return 'drop'
-  if (normal.startsWith('x-forwarded-') || normal.startsWith('sallyport-')) return 'drop'
-  return 'pass'
 }
 
 function classifyResponseHeader(normal: string): ResponseClass {

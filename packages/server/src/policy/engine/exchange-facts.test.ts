@@ -40,7 +40,7 @@ function exchangeOf(request: Partial<VisitorRequest> = {}, connection: Connectio
 function evaluate(source: string, exchange: Exchange, init: Partial<ExchangeFactsInit> = {}): unknown {
   const expression = compileExpression(source, SETTINGS, 'any')
   if ('problems' in expression) assert.fail(expression.problems[0]?.message)
-  const facts = factsOfExchange(exchange, { ...factsOf(), ...init })
+  const facts = factsOfExchange(exchange, { ...factsOf(), memory: { headers: undefined }, ...init })
   return expression.evaluate(new ExpressionView(facts))
 }
 
@@ -97,6 +97,70 @@ describe('an exchange as expressions see it (traffic policy, the engine)', () =>
     exchange.requestEdits.remove('content-length')
     assert.deepEqual(evaluate("getReqHeader('x-role')", exchange), ['guest'])
     assert.equal(evaluate("'x-new' in req.headers && !has(req.content_length)", exchange), true)
+  })
+
+  it('attacks 1, 9, 10, 12, 13, 15: has no header that the app would not get from the visitor, in any spelling', () => {
+    const written = {
+      Host: 'docs.example.com',
+      Connection: 'keep-alive, X-Listed',
+      'x.listed': 'evil',
+      'X-Forwarded-For': '10.0.0.1',
+      x_forwarded_proto: 'evil',
+      'X-Forwarded-Host': 'evil',
+      'X-Forwarded-Uri': 'evil',
+      Forwarded: 'for=evil',
+      'X-Original-URL': 'evil',
+      'X.Real.IP': 'evil',
+      'Sallyport-Auth-User-Email': 'evil',
+      sallyport_request_id: 'evil',
+      Content_Length: '9',
+      Cookie: '__Host-sallyport.x.session=evil; own=kept',
+      Upgrade: 'foo',
+      'X-Kept': 'yes',
+    }
+    const claimed = exchangeOf({
+      rawHeaders: Object.entries(written).flat(),
+      rawTrailers: ['Sallyport-Auth-User-Id', 'evil', 'x-sum', '1', 'X-Listed', 'evil'],
+    })
+    assert.deepEqual(JSON.parse(String(evaluate('req.headers.encodeJson()', claimed))), {
+      host: ['docs.example.com'],
+      connection: ['keep-alive, X-Listed'],
+      cookie: ['own=kept'],
+      upgrade: ['foo'],
+      'x-kept': ['yes'],
+      'x-forwarded-for': ['192.0.2.7'],
+      'x-forwarded-proto': ['https'],
+      'x-forwarded-host': ['docs.example.com:8443'],
+    })
+    assert.equal(evaluate("req.trailers == {'x-sum': ['1']}", claimed), true)
+    assert.equal(evaluate("hasReqCookie('own') && !hasReqCookie('__Host-sallyport.x.session')", claimed), true)
+    assert.equal(evaluate('has(req.content_length)', claimed), false)
+  })
+
+  it('attack 12: has every spelling of a header that an app may take for one, the right one first', () => {
+    const rawHeaders = [
+      'X_Role',
+      'b',
+      'x-role',
+      'a',
+      'X.ROLE',
+      'c',
+      'X-Rule',
+      'd',
+      'User_Agent',
+      'y',
+      'User-Agent',
+      'x',
+    ]
+    const exchange = exchangeOf({ rawHeaders })
+    for (const [source, expected] of [
+      ["getReqHeader('X-Role')", ['a', 'b', 'c']],
+      ["req.headers['x-role']", ['a', 'b', 'c']],
+      ["req.headers.filter(name, name.startsWith('x-role'))", ['x-role']],
+      ['req.user_agent', 'x'],
+    ] as const) {
+      assert.deepEqual(evaluate(source, exchange), expected, source)
+    }
   })
 
   it('reads only values that an expression needs', () => {

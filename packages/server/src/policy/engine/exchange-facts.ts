@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
+import { headersForRules, trailersForRules } from '../../exchange/visitor/headers-for-rules.ts'
 import { internalOrigin } from '../../values/hosts/internal-host.ts'
 import type {
   AttemptFacts,
@@ -17,6 +18,11 @@ import type {
   TlsFacts,
 } from './facts.ts'
 
+/** Every view of one exchange shares it: the headers before any edit. */
+export interface HeaderMemory {
+  headers: readonly string[] | undefined
+}
+
 /** The facts that are not in the exchange. */
 export interface ExchangeFactsInit {
   /** The region of this relay, from its configuration. */
@@ -24,6 +30,7 @@ export interface ExchangeFactsInit {
   readonly lookups: Lookups
   readonly secret: Facts['secret']
   readonly now: () => number
+  readonly memory: HeaderMemory
   readonly vars: ReadonlyMap<string, unknown>
   readonly results: Facts['results']
   /** Replaces the path that is forwarded: its normal form, when an expression is evaluated for both (section 14.2 of the reference). */
@@ -45,17 +52,19 @@ export function factsOfExchange(exchange: Exchange, init: ExchangeFactsInit): Fa
     attempts,
     connection: new ConnectionOfExchange(exchange, region),
     endpoint: new EndpointOfExchange(exchange),
-    request: new RequestOfExchange(exchange, init.path),
+    request: new RequestOfExchange(exchange, init.path, init.memory),
   }
 }
 
 class RequestOfExchange implements RequestFacts {
   readonly #exchange: Exchange
   readonly #path: string | undefined
+  readonly #memory: HeaderMemory
 
-  constructor(exchange: Exchange, path: string | undefined) {
+  constructor(exchange: Exchange, path: string | undefined, memory: HeaderMemory) {
     this.#exchange = exchange
     this.#path = path
+    this.#memory = memory
   }
 
   get method(): string {
@@ -96,12 +105,13 @@ class RequestOfExchange implements RequestFacts {
   }
 
   get rawHeaders(): readonly string[] {
-    const { request, requestEdits } = this.#exchange
-    return requestEdits && !requestEdits.isEmpty ? edited(request.rawHeaders, requestEdits) : request.rawHeaders
+    const { requestEdits } = this.#exchange
+    const headers = (this.#memory.headers ??= headersForRules(this.#exchange))
+    return requestEdits && !requestEdits.isEmpty ? edited(headers, requestEdits) : headers
   }
 
   get rawTrailers(): readonly string[] {
-    return this.#exchange.request.rawTrailers
+    return trailersForRules(this.#exchange.request)
   }
 
   get headerReceivedAt(): number {

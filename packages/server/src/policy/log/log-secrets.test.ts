@@ -29,6 +29,8 @@ describe('set-vars and log (traffic policy, 14.9, 14.10)', () => {
       'a ${req.headers}',
       "${getReqCookie('sid').value}",
       "${getReqHeader('Authorization')}",
+      "${getReqHeader('Proxy_Authorization')}",
+      "${req.headers['proxy.authorization'][0]}",
       '${actions.ngrok.oidc.identity_token}',
       '${actions.ngrok.set_headers.headers_set}',
     ]) {

@@ -1,6 +1,7 @@
 // Checks that functions and methods exist in this phase. Our functions have names of their own in the library, and get
 // the view as an argument. So this code renames calls in place, after parsing and before the type check.
 
+import { normalHeaderName } from '../../../values/normal-header-name.ts'
 import { ownName } from '../environment.ts'
 import { UnfitExpression } from '../expression-problem.ts'
 import type { FunctionDefinition } from '../functions/define-function.ts'
@@ -151,7 +152,7 @@ function argumentsIn(signature: string): number {
 function noteKey([definition]: readonly FunctionDefinition[], args: readonly Tree[], { found }: Walk): void {
   const key = literalText(args[0])
   if (key === undefined || definition?.reads === undefined) return
-  const path = `${definition.reads}.${definition.reads.endsWith('headers') ? key.toLowerCase() : key}`
+  const path = `${definition.reads}.${definition.reads.endsWith('headers') ? normalHeaderName(key) : key}`
   found.reads.delete(definition.reads)
   found.reads.add(path)
   found.guards.add(path)

@@ -1,6 +1,7 @@
 // Checks that variables exist in this phase. If a text has fields, a select of a field is renamed in place so that it
 // reads the record (section 5 of the reference). Runs after parsing and before the type check.
 
+import { normalHeaderName } from '../../../values/normal-header-name.ts'
 import { didYouMean } from '../../../values/did-you-mean.ts'
 import { UnfitExpression, shownName } from '../expression-problem.ts'
 import { phaseWords } from '../phase.ts'
@@ -117,7 +118,7 @@ function followPath(root: string, of: RecordType | undefined, selects: readonly 
     if (!record) {
       checkBelow(path, select)
       if (isHeaders(path)) costs.set(select.node, UNITS_OF_A_HEADER)
-      reads.add(`${path}.${isHeaders(path) ? select.name.toLowerCase() : select.name}`)
+      reads.add(`${path}.${isHeaders(path) ? normalHeaderName(select.name) : select.name}`)
       return false
     }
     const field = fieldOf(record, path, select, walk)

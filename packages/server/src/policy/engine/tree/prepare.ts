@@ -1,6 +1,7 @@
 // The pass over the syntax tree between parsing and the type check: it checks names, phases and sizes, and translates our functions
 // and variables to their names in the library.
 
+import { normalHeaderName } from '../../../values/normal-header-name.ts'
 import { isOwnName } from '../environment.ts'
 import { UnfitExpression } from '../expression-problem.ts'
 import { STEPS_MAX, TREE_DEPTH_MAX } from '../limits.ts'
@@ -209,7 +210,7 @@ function keyOf(node: Tree): string | undefined {
   // A select below a text with fields may have been renamed already.
   const path = base.op === 'id' ? [base.args, ...selects.map((select) => select.name.replace('$', ''))].join('.') : ''
   if (OPTIONAL.has(`${path}.${name}`)) return `${path}.${name}`
-  return MAPS.has(path) ? `${path}.${path.endsWith('headers') ? name.toLowerCase() : name}` : undefined
+  return MAPS.has(path) ? `${path}.${path.endsWith('headers') ? normalHeaderName(name) : name}` : undefined
 }
 
 /** `req.headers[x]` and `x in req.headers`. */
@@ -226,7 +227,7 @@ function noteGuard(node: Tree, { found }: Walk): void {
   const { base, selects } = selectsOf(of)
   // A select below a text with fields may have been renamed already.
   const path = [base.args, ...selects.map((select) => select.name.replace('$', ''))].join('.')
-  found.guards.add(`${path}.${path.endsWith('headers') ? name.toLowerCase() : name}`)
+  found.guards.add(`${path}.${path.endsWith('headers') ? normalHeaderName(name) : name}`)
 }
 
 /** The library gives an empty literal a type without items, by which functions would be called with values of any type. */

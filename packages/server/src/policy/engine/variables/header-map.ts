@@ -1,8 +1,10 @@
 // `req.headers` and similar maps. A lookup scans the raw list of the message and ignores case; the whole map is built only for an
-// iteration. Section 5.1 of the reference: an iteration has names in lower case, and `host` is among them. Pure: no I/O, no clock.
+// iteration. Section 5.1 of the reference: an iteration has names in lower case, with `-` for every
+// character that is neither a letter nor a digit, and `host` is among them. Pure: no I/O, no clock.
 
 import { ValueError } from '../expression-error.ts'
 import { HEADERS_MAX } from '../limits.ts'
+import { normalHeaderName } from '../../../values/normal-header-name.ts'
 
 /** Called for each lookup, because an action may change a header between two rules. */
 export type RawList = () => readonly string[]
@@ -49,7 +51,7 @@ export class HeaderMap extends Map<string, string[]> {
     if (raw.length > 2 * HEADERS_MAX) throw new ValueError(`goes over more than ${HEADERS_MAX} header fields`)
     const whole = new Map<string, string[]>()
     for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i]!.toLowerCase() // pairs
+      const name = normalHeaderName(raw[i]!) // pairs
       const lines = whole.get(name)
       if (lines) lines.push(raw[i + 1]!)
       else whole.set(name, [raw[i + 1]!])
@@ -61,15 +63,20 @@ export class HeaderMap extends Map<string, string[]> {
 // cel-js recognises a map by its constructor.
 Object.defineProperty(HeaderMap.prototype, 'constructor', { value: Map })
 
-/** All values of a header; undefined if it is absent. */
+/**
+ * All values of a header; undefined if it is absent. Some apps take `X_Role` for `X-Role`: values under another spelling of the
+ * name come behind the others.
+ */
 export function linesOf(raw: readonly string[], name: string): string[] | undefined {
   const lower = name.toLowerCase()
   let found: string[] | undefined
+  let others: string[] | undefined
   for (let i = 0; i < raw.length; i += 2) {
     const key = raw[i]! // pairs
-    if (key.length !== lower.length || key.toLowerCase() !== lower) continue
-    if (found) found.push(raw[i + 1]!)
-    else found = [raw[i + 1]!]
+    if (key.length !== lower.length) continue
+    if (key.toLowerCase() === lower) (found ??= []).push(raw[i + 1]!)
+    else if (normalHeaderName(key) === normalHeaderName(lower)) (others ??= []).push(raw[i + 1]!)
   }
+  if (others) return [...(found ?? []), ...others]
   return found
 }

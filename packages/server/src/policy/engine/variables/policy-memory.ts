@@ -1,5 +1,5 @@
-// The memory of a policy's rules for one exchange: the variables of `set-vars`, and the work that expressions have
-// done. Pure: no I/O, no clock.
+// The memory of a policy's rules for one exchange: the variables of `set-vars`, the work that expressions have
+// done, and the headers that they see. Pure: no I/O, no clock.
 
 import { Budget } from '../budget.ts'
 import { VALUE_WEIGHT_MAX } from '../limits.ts'
@@ -37,4 +37,6 @@ export class PolicyMemory {
    * has been replaced.
    */
   normalResults: Map<string, ReadonlyMap<string, unknown>> | undefined
+  /** The request's headers before any edit; undefined until an expression reads them. */
+  headers: readonly string[] | undefined
 }
