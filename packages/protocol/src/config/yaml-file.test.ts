@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { ConfigError } from './config-error.ts'
 import { YamlFile } from './yaml-file.ts'
 
 describe('YamlFile', () => {
@@ -11,5 +12,23 @@ describe('YamlFile', () => {
         assert.match(file.placeAndPath([key]), /^policy\.yaml:\d+:\d+ \S/, `${JSON.stringify(key)} in ${text}`)
       }
     }
+  })
+
+  it('refuses values without an end, with their line: aliases in circles, and nesting that nobody could read', () => {
+    const refused = (text: string, problem: RegExp): void =>
+      assert.throws(
+        () => new YamlFile(text, 'f.yaml'),
+        (error) => error instanceof ConfigError && problem.test(error.message),
+        text.slice(0, 60),
+      )
+    refused('a: 1\nb: &b [*b]', /f\.yaml: line 2: \*b is inside of &b itself; write its value/)
+    refused('a: &a\n  b:\n    - { c: *a }', /line 3: \*a is inside of &a itself/)
+    for (const depth of [250, 5000, 20_000]) {
+      refused(`a: 1\nb: ${'['.repeat(depth)}${']'.repeat(depth)}`, /line 2: the values here are nested too deep/)
+      refused(`${'- '.repeat(depth)}a`, /line 1: the values here are nested too deep/)
+    }
+    const chain = Array.from({ length: 300 }, (_, i) => (i === 0 ? 'a0: &a0 [x]' : `a${i}: &a${i} [*a${i - 1}]`))
+    refused(chain.join('\n'), /alias/)
+    assert.deepEqual(new YamlFile('a: &a [&a x, *a]\nb: *a', 'f.yaml').tree, { a: ['x', 'x'], b: 'x' })
   })
 })

@@ -1,7 +1,19 @@
 // A file in YAML: text → plain values, and path → line and column, so that a problem can be found in the file.
 // Pure: no I/O, no clock.
 
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml'
 import type { YAMLError } from 'yaml'
 
 import { ConfigError } from './config-error.ts'
@@ -26,6 +38,11 @@ export class YamlFile {
     const faults = faultsIn(document)
     if (faults.length > 0) {
       throw new ConfigError(faults.map((fault) => ({ path: source, message: explain(fault, document, lines) })))
+    }
+    const endless = endlessIn(document)
+    if (endless) {
+      const message = `line ${lines.linePos(endless.offset).line}: ${endless.problem}`
+      throw new ConfigError([{ path: source, message }])
     }
     try {
       this.tree = document.toJS({ maxAliasCount: 100 }) ?? {}
@@ -107,6 +124,34 @@ function faultsIn({ errors, warnings }: Document): YAMLError[] {
   return first ? [first] : [...errors, ...warnings]
 }
 
+/** Of nodes, two for each key. Every reader of the values recurses, and no configuration is nearly that deep. */
+const DEPTH_MAX = 200
+
+/** The first value that no reader would come to the end of: it is nested too deep, or an alias in it means the value itself. */
+function endlessIn(document: Document): { offset: number; problem: string } | undefined {
+  let found: { offset: number; problem: string } | undefined
+  visit(document, (_, node, path) => {
+    if (path.length > DEPTH_MAX) found = { offset: startOf(node) ?? 0, problem: TOO_DEEP }
+    else if (isAlias(node) && isInside(node, path, document)) {
+      found = {
+        offset: startOf(node) ?? 0,
+        problem: `*${node.source} is inside of &${node.source} itself; write its value`,
+      }
+    }
+    return found && visit.BREAK
+  })
+  return found
+}
+
+/** To resolve an alias walks through the whole file, so that comes last. */
+function isInside(alias: Alias, path: readonly unknown[], document: Document): boolean {
+  return path.some(
+    (each) => isNode(each) && 'anchor' in each && each.anchor === alias.source && each === alias.resolve(document),
+  )
+}
+
+const TOO_DEEP = 'the values here are nested too deep; use fewer levels'
+
 /**
  * Of `[` or `{`, the innermost first. The parser reads the text after it as if it were inside, and finds it wrong
  * first.
@@ -130,6 +175,7 @@ function explain(fault: YAMLError, document: Document, lines: LineCounter): stri
       return `line ${lineOf(opened)}: the ${open} here is still open at line ${line}; a ${close} is missing`
     }
   }
+  if (fault.message.startsWith('Maximum call stack size')) return `line ${line}: ${TOO_DEEP}`
   return `line ${line}: ${PLAINER[fault.code] ?? fault.message}`
 }
 

@@ -23,6 +23,9 @@ interface ComposedStep {
   readonly behindRule: number
 }
 
+/** Actions call each other. After so many calls the rest waits for an empty stack: a policy may have thousands of actions. */
+const DEPTH_MAX = 256
+
 export function compose(rules: readonly Rule[]): Policy {
   const steps: ComposedStep[] = []
   for (const { holds, actions } of rules) {
@@ -32,7 +35,7 @@ export function compose(rules: readonly Rule[]): Policy {
     }
   }
   return (exchange, forward) => {
-    const run = (start: number): Promise<void> => {
+    const run = (start: number, depth: number): Promise<void> => {
       for (let index = start; ;) {
         const step = steps[index]
         if (!step) return forward()
@@ -41,9 +44,16 @@ export function compose(rules: readonly Rule[]): Policy {
           continue
         }
         const next = index + 1
-        return step.action(exchange, () => run(next))
+        return step.action(exchange, () =>
+          depth < DEPTH_MAX ? run(next, depth + 1) : onEmptyStack(() => run(next, 0)),
+        )
       }
     }
-    return run(0)
+    return run(0, 0)
   }
+}
+
+async function onEmptyStack(run: () => Promise<void>): Promise<void> {
+  await Promise.resolve()
+  await run()
 }

@@ -23,6 +23,9 @@ const FRAMING = new Set([
   'upgrade',
 ])
 
+/** They never pass the relay, in either direction. */
+const OF_A_PROXY = new Set(['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization'])
+
 /**
  * Says why a policy may not change a header of this name, or undefined if it may.
  * @param allowsHost true for headers that an app gets
@@ -33,6 +36,8 @@ export function headerNameProblem(name: string, allowsHost = false): string | un
   }
   const plain = normalHeaderName(name)
   if (FRAMING.has(plain)) return `${name} frames the message itself, so only the relay sets it; remove this line`
+  if (OF_A_PROXY.has(plain))
+    return `${name} is between a visitor and a proxy, and never passes the relay; remove this line`
   if (plain === 'host' && !allowsHost)
     return 'Host names the edge, so it cannot be changed here; see add-headers for what apps get'
   if (plain.startsWith('sallyport-'))
