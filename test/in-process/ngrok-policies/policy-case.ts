@@ -1,4 +1,4 @@
-// One policy in ngrok's documented form, with requests and the required result of each. ngrok-policies.test.ts runs them.
+// One policy in ngrok's documented form, with requests and the required result of each. policy-runner.ts runs them.
 
 export interface PolicyCase {
   /** Its purpose. */
@@ -21,6 +21,12 @@ export type Visit = readonly [
     readonly body?: string
     /** The visitor's address; 127.0.0.1 by default. */
     readonly from?: string
+    /** With the session of a visitor who has signed in at `/`, or at this path. */
+    readonly isSignedIn?: true | string
+    /** The visitor's certificate, by its name; none by default. */
+    readonly certificate?: string
+    /** The only version of TLS. */
+    readonly tls?: 'TLSv1.2'
   },
 ]
 

@@ -71,6 +71,10 @@ describe('relay.yml', () => {
     assert.equal(signIn('auth_id: mine').auth_id, 'mine')
   })
 
+  it('takes a session that is shorter than the default idle time', () => {
+    assert.equal(signIn('max_session_duration: 8h').max_session_duration, 8 * 3_600_000)
+  })
+
   it('reads numbers, flags and ports that come from the environment', () => {
     const text =
       'domain: example.com\npublic_url: https://relay.example.com\nlisten: { http: "${PORT}" }\nidentity_jwt: ${JWT:false}\nlimits: { header_bytes: "${BYTES}" }'

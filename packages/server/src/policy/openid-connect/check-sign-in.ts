@@ -30,6 +30,9 @@ export function* signInProblems(
   }
 }
 
+/** The default of idle_session_duration. A policy that only has a shorter max_session_duration is fine: sessions end by that. */
+const IDLE_DEFAULT_MS = 12 * 3_600_000
+
 function* oneSignInProblems(config: OneSignIn, path: ConfigPath, place: CheckPlace): Iterable<FoundProblem> {
   if (config.id_token_alg === 'HS256' && config.client_secret === undefined) {
     yield { path: [...path, 'id_token_alg'], message: 'HS256 is keyed by the client secret; add client_secret' }
@@ -43,7 +46,8 @@ function* oneSignInProblems(config: OneSignIn, path: ConfigPath, place: CheckPla
   }
   const credentials = credentialsProblem(config)
   if (credentials) yield { path: [...path, 'client_authentication'], message: credentials }
-  if (config.idle_session_duration > config.max_session_duration) {
+  const { idle_session_duration: idle } = config
+  if (idle > config.max_session_duration && idle !== IDLE_DEFAULT_MS) {
     yield {
       path: [...path, 'idle_session_duration'],
       message: 'is longer than max_session_duration; make it shorter',
