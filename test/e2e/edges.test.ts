@@ -64,8 +64,9 @@ describe('relay edge, beside a relay of two workers (control plane, A)', { timeo
     const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
     await processes.startAgent({ authtoken, labels: [label], upstream, name: 'shop' })
     await becomes('shop.localhost', '403 ERR_DENIED')
-    await good('edge', 'set', 'edg_shop', '--open')
-    await becomes('shop.localhost', '200 the app')
+    const opened = await relay('edge', 'set', 'edg_shop', '--open')
+    assert.match(opened.stderr, /^Saved, and in use by all 2 workers\.$/m)
+    assert.deepEqual([...(await answers('shop.localhost'))], ['200 the app'], 'as it says')
     const list = await good('edge', 'list')
     assert.match(list, /^edg_file +file\.localhost +relay\.yml/m)
     assert.match(list, /^edg_shop +shop\.localhost +store +version 2 .* Shop$/m)
@@ -106,9 +107,9 @@ describe('relay edge, beside a relay of two workers (control plane, A)', { timeo
     await write([fixed('one', 'second')])
     const pruned = await apply('--prune')
     assert.match(pruned.stdout, /^ {2}~ backend\.fixed_response\.body: "first" → "second"$/m)
-    assert.match(pruned.stderr, /^1 changed, 1 deleted\.$/m)
-    await becomes('one.localhost', '200 second')
-    await becomes('two.localhost', '404 ERR_EDGE_NOT_FOUND')
+    assert.match(pruned.stderr, /^1 changed, 1 deleted\.\nSaved, and no longer used by all 2 workers\.\nSaved, and in use by all 2 workers\.$/m) // prettier-ignore
+    assert.deepEqual([...(await answers('one.localhost'))], ['200 second'])
+    assert.deepEqual([...(await answers('two.localhost'))], ['404 ERR_EDGE_NOT_FOUND'])
     await becomes('shop.localhost', '200 the app') // not of this owner
     const exported = await good('edge', 'export')
     assert.match(exported, /id: edg_one[^]*id: edg_shop/)

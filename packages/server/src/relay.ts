@@ -220,6 +220,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     registry,
     sessions: agents.sessions,
     book,
+    storedEdge: (id) => stored.inUse(id),
     visitorSessions: () => signIn.sessionCount,
     storeProblem: () =>
       store.healthy ? undefined : (readiness.storeLoss ?? 'the store cannot be used; the log has the reason'),

@@ -10,7 +10,7 @@ import type { AskProcesses, PageWish } from '../operator/questions.ts'
 import { relayStatus } from '../operator/relay-status.ts'
 import type { RelayFacts } from '../operator/relay-status.ts'
 import type { ReloadReport } from '../operator/reload.ts'
-import type { Page } from '../operator/resources.ts'
+import type { Page, StoredEdgeEverywhere } from '../operator/resources.ts'
 
 const ROWS_DEFAULT = 50
 const ROWS_MAX = 200 // in one turn of the event loop, which visitors share
@@ -65,6 +65,12 @@ async function replyTo(target: string, { ask, facts, reload }: OperatorApiInit):
   if (pathname === '/api/v1/reload') {
     if (!reload) return problem(409, 'This relay runs without a configuration file, so there is nothing to read again.')
     return { status: 200, body: await reload() }
+  }
+  const [, id] = /^\/api\/v1\/edges\/(edg_[\w-]+)\/in-use$/.exec(pathname) ?? []
+  if (id !== undefined) {
+    const { answers, silent } = await ask({ of: 'stored edge', id })
+    const body: StoredEdgeEverywhere = { processes: answers, ...(silent > 0 && { silent_workers: silent }) }
+    return { status: 200, body }
   }
   const wish = readPage(searchParams)
   if (!wish) return problem(400, `limit is a number from 1 to ${ROWS_MAX}.`)

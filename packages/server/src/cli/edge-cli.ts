@@ -29,7 +29,7 @@ Examples:
 Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or a document with problems, 3 somebody else has
 changed the edge meanwhile. Documentation: docs/edges.md of the repository.`,
     )
-  const commands = (): Promise<typeof import('./stored/edge-commands.ts')> => import('./stored/edge-commands.ts')
+  const commands = (): Promise<typeof import('./edges/edge-commands.ts')> => import('./edges/edge-commands.ts')
   edge
     .command('list')
     .description('List all edges, of relay.yml and of the store.')

@@ -1,6 +1,7 @@
 // The operator's view of one relay process: its edges, tunnels and agents, read from the rooms on request, so that it
 // costs nothing otherwise. No HTTP, no I/O.
 
+import type { StoredEdgeInUse } from '../edge/stored/stored-edge.ts'
 import type { EdgeBook } from '../edge/edge-book.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import type { TunnelSession } from '../tunnel/session.ts'
@@ -16,6 +17,7 @@ export interface ProcessViewInit {
   registry: Registry
   sessions: ReadonlySet<TunnelSession>
   book: EdgeBook
+  storedEdge: (id: string) => StoredEdgeInUse
   visitorSessions: () => number
   /** A sentence if the store cannot be used. */
   storeProblem: () => string | undefined
@@ -42,6 +44,8 @@ export class ProcessView {
         return this.#tunnels(question)
       case 'agents':
         return this.#agents(question)
+      case 'stored edge':
+        return this.#init.storedEdge(question.id)
     }
   }
 

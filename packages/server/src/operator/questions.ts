@@ -1,6 +1,7 @@
 // The questions to one relay process on behalf of the operator, and its answers. With workers both travel as JSON
 // between processes of this program.
 
+import type { StoredEdgeInUse } from '../edge/stored/stored-edge.ts'
 import type { AgentResource, EdgeResource, TunnelResource } from './resources.ts'
 
 /** The rows whose keys come after `after`, in order. */
@@ -15,6 +16,8 @@ export type Question =
   /** @property edge only the tunnels of this edge: its id, or one of its hosts */
   | ({ of: 'tunnels'; edge?: string } & PageWish)
   | ({ of: 'agents' } & PageWish)
+  /** @property id of an edge of the store */
+  | { of: 'stored edge'; id: string }
 
 /** Rows come in the order of their keys, with none left out between them. */
 export interface Answers {
@@ -22,6 +25,7 @@ export interface Answers {
   edges: EdgeResource[]
   tunnels: TunnelResource[]
   agents: AgentResource[]
+  'stored edge': StoredEdgeInUse
 }
 
 export type Answer = Answers[Question['of']]

@@ -1,6 +1,8 @@
 // The resources of a relay for its operator: the shapes of its answers as JSON. Fields may be added, nothing else.
 // Times are RFC 3339 in UTC; an absent field is unknown, or has its default. They hold no secrets. Types only.
 
+import type { StoredEdgeInUse } from '../edge/stored/stored-edge.ts'
+
 /** The relay as a whole, over all of its processes. */
 export interface RelayStatus {
   version: string
@@ -41,6 +43,13 @@ export interface EdgeResource {
   status: { state: 'online' | 'no_tunnel' | 'app_unhealthy' | 'broken' | 'disabled'; tunnels: TunnelCount }
   /** The selectors of its routes, for backends chosen by labels. */
   backends: { labels: Record<string, string>; tunnels: TunnelCount }[]
+}
+
+/** An edge of the store, in all processes of a relay. */
+export interface StoredEdgeEverywhere {
+  processes: StoredEdgeInUse[]
+  /** Workers that did not answer in time; absent without any. */
+  silent_workers?: number
 }
 
 /** `online` includes tunnels whose app is unhealthy. */

@@ -39,6 +39,16 @@ export type StoredHost = z.output<typeof hostSchema>
 /** Older versions that are kept of each edge. */
 export const HISTORY_MAX = 20
 
+/** An edge of the store, as one process has it. */
+export interface StoredEdgeInUse {
+  /** `shadowed`: relay.yml has its id. `absent`: the process knows of no such edge. */
+  state: 'serving' | 'disabled' | 'broken' | 'shadowed' | 'absent'
+  /** Of the store; absent if the edge is. */
+  revision?: number
+  /** Why it is broken. */
+  problems: string[]
+}
+
 export interface EdgeBuckets {
   /** By the id of the edge. */
   readonly edges: Bucket<StoredEdge>

@@ -19,7 +19,7 @@ import type { ClosedEdge } from '../closed-edge.ts'
 import type { Edge } from '../edge.ts'
 import type { EdgeBook } from '../edge-book.ts'
 import { isSameValue } from '../same-value.ts'
-import { edgeBuckets, hostsIn, type StoredEdge, type StoredHost } from './stored-edge.ts'
+import { edgeBuckets, hostsIn, type StoredEdge, type StoredEdgeInUse, type StoredHost } from './stored-edge.ts'
 import { openSecrets, SecretBoxes } from './stored-secrets.ts'
 
 export interface StoredEdgesInit {
@@ -71,6 +71,15 @@ export class StoredEdges {
 
   private constructor(init: StoredEdgesInit) {
     this.#init = init
+  }
+
+  /** The state of a stored edge, in this process. */
+  inUse(id: string): StoredEdgeInUse {
+    const held = this.#held.get(id)
+    if (!held) return { state: 'absent', problems: [] }
+    const { edge, revision, problems } = held
+    const state = edge ? (edge.closed ?? 'serving') : 'shadowed'
+    return { state, revision, problems: problems.map(sentenceOf) }
   }
 
   /** The domains under which stored edges share sessions. */
@@ -145,7 +154,7 @@ export class StoredEdges {
     }
     const { edge, config, problems } = this.#build(id, held)
     if (problems.length > 0) {
-      const sentences = problems.map(({ path, message }) => `${formatPath(path)}: ${message}`)
+      const sentences = problems.map(sentenceOf)
       log.error({ edgeId: id, problems: sentences }, 'an edge of the store cannot be used, so nobody can visit it')
     }
     Object.assign(held, { edge, config, problems } satisfies Partial<Held>)
@@ -180,6 +189,10 @@ export class StoredEdges {
 const UNREADABLE: FoundProblem = {
   path: [],
   message: 'the stored edge cannot be read; a newer version of the relay may have written it',
+}
+
+function sentenceOf({ path, message }: FoundProblem): string {
+  return [formatPath(path), message].filter(Boolean).join(': ')
 }
 
 /**

@@ -20,10 +20,11 @@ import { loadLanguage } from '../../policy/language.ts'
 import { randomBase62 } from '../../store/random-base62.ts'
 import type { Store } from '../../store/store.ts'
 import { child } from '../../values/written-tree.ts'
+import { awaitInUse } from './await-in-use.ts'
 import { readEdgeFiles } from './edge-files.ts'
 import { changeLines } from './print-changes.ts'
-import { printTable, shownTime } from './print-table.ts'
-import { untilSeen, withStore, type StoreOption } from './with-store.ts'
+import { printTable, shownTime } from '../stored/print-table.ts'
+import { withStore, type StoreOption } from '../stored/with-store.ts'
 
 const HOST_CHARS = 8
 const CONFLICT = 3
@@ -161,11 +162,12 @@ export async function applyEdges(
       results.length = 0
       for (const { id } of pruned) results.push(await desk.remove(id)) // first, so that their hosts are free
       for (const spec of specs) results.push(await desk.put(spec, { managedBy: owner }))
-      await untilSeen()
     }
-    if (options.json) return console.log(JSON.stringify(results.map(resultAsJson), undefined, 2))
-    for (const result of results) for (const line of changeLines(result)) console.log(line)
+    if (options.json) console.log(JSON.stringify(results.map(resultAsJson), undefined, 2))
+    else for (const result of results) for (const line of changeLines(result)) console.log(line)
     console.error(summaryOf(results, options.dryRun ?? false))
+    if (options.dryRun) return
+    await tellInUse(results, options)
   })
 }
 
@@ -257,12 +259,28 @@ async function switched(
   await atDesk(options, async ({ desk }) => done(await change(desk, dryRunOf(options)), options))
 }
 
-/** Shows the change, and waits until a relay that runs has it. */
+/** Shows the change, and waits until a relay that runs uses it. */
 async function done(result: ChangeResult, options: DryRunOption & { json?: boolean }): Promise<void> {
-  if (!options.dryRun && result.action !== 'nothing') await untilSeen()
-  if (options.json) return console.log(JSON.stringify(resultAsJson(result), undefined, 2))
-  for (const line of changeLines(result)) console.log(line)
+  if (options.json) console.log(JSON.stringify(resultAsJson(result), undefined, 2))
+  else for (const line of changeLines(result)) console.log(line)
   if (options.dryRun) console.error('Nothing was written: this is a dry run.')
+  else await tellInUse([result], options)
+}
+
+/** One line for all changes that are in use. Exit code 1 if one is saved and not in use. */
+async function tellInUse(results: readonly ChangeResult[], options: StoreOption): Promise<void> {
+  const good = new Set<string>()
+  for (const { id, action, edge } of results) {
+    if (action === 'nothing') continue
+    const { sentence, isGood } = await awaitInUse(id, edge?.revision, options)
+    if (isGood) {
+      good.add(sentence)
+      continue
+    }
+    console.error(results.length === 1 ? sentence : `${id}: ${sentence}`)
+    process.exitCode = 1
+  }
+  for (const sentence of good) console.error(sentence)
 }
 
 async function existing(desk: EdgeDesk, id: string): Promise<StoredEdgeView> {
