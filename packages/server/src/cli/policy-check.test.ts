@@ -224,7 +224,8 @@ outbound: []
 on_http_response: []
 enabled: maybe
 `)
-    const lines = told.filter((line) => !line.startsWith('Warning'))
+    const [first, ...lines] = told.filter((line) => !line.startsWith('Warning'))
+    assert.match(first ?? '', /^policy\.yaml:2:19 inbound\[0\]\.expressions\[0\]: no such overload: string == int/)
     assert.match(lines[0] ?? '', /^policy\.yaml:4:44 inbound\[0\]\.actions\[0\]\.config\.content: must be text/)
     assert.match(
       lines[1] ?? '',

@@ -23,6 +23,7 @@ import type { CurrentEdge } from './schema/current-form.ts'
 import { edgeSchemaOf } from './schema/edge-schema.ts'
 import type { EdgeSchema, ReadEdge } from './schema/edge-schema.ts'
 import { parseWithSchema, parsed } from './schema/schema-problems.ts'
+import { withoutBadSteps } from './schema/without-bad-steps.ts'
 
 export interface EdgesPlace {
   /** Undefined if it could not be read. */
@@ -111,7 +112,7 @@ function readOne(schema: EdgeSchema, value: unknown, index: number): PartlyReadE
     index,
     id: parsed(schema.shape.id, child(known, 'id')),
     hosts: parsed(schema.shape.hosts, child(known, 'hosts')) ?? [],
-    edge: parsed(schema, known),
+    edge: parsed(schema, known) ?? parsed(schema, withoutBadSteps(known, read.problems)),
     found: [...read.unknownKeys, ...read.problems].map((problem) => below(['edges', index], problem)),
   }
 }
