@@ -21,16 +21,15 @@ export interface SecretMark {
 
 const FINGERPRINT_CHARS = 12 // 48 bits: the secrets of one edge do not collide, and nothing can be learnt from it
 
-/** Seals and opens the secrets of one edge. */
+/** Seals and opens the secrets of one edge. Derives no key before there is a secret: most edges have none. */
 export class SecretBoxes {
   readonly #keys: Keys
   readonly #purpose: string
-  readonly #markKey: Uint8Array
+  #markKey: Uint8Array | undefined
 
   constructor(keys: Keys, edgeId: string) {
     this.#keys = keys
     this.#purpose = `edge ${edgeId}`
-    this.#markKey = keys.deriveKey('fingerprints of secrets')
   }
 
   seal(secret: string, to: string): SealedSecret {
@@ -43,6 +42,7 @@ export class SecretBoxes {
   }
 
   #fingerprintOf(secret: string): string {
+    this.#markKey ??= this.#keys.deriveKey('fingerprints of secrets')
     return createHmac('sha256', this.#markKey).update(secret).digest('hex').slice(0, FINGERPRINT_CHARS)
   }
 }
