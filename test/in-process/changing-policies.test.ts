@@ -5,7 +5,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { get as httpGet } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { after, afterEach, before, describe, it } from 'node:test'
 
 import { ConfigError, startAgent } from '@sallyport/agent'
@@ -32,6 +34,8 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
   /** The requests that have reached the app. */
   let asked = 0
   const slow: ServerResponse[] = []
+  /** The app's side of WebSockets. */
+  const sockets: Duplex[] = []
   const agents: Agent[] = []
   const hands: HandAgent[] = []
 
@@ -45,6 +49,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     })
     app.on('upgrade', (request, socket) => {
       acceptWebSocket(request, socket)
+      sockets.push(socket)
       socket.on('data', (chunk) => socket.write(chunk))
     })
     stack = await startStack({ app })
@@ -91,7 +96,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     return told.find((each) => words.test(each)) ?? ''
   }
 
-  it('applies to the next visitor; the tunnel, an open answer and a WebSocket stay', async () => {
+  it('applies to the next visitor; the tunnel and open answers stay, and WebSockets unless it is stricter', async () => {
     const { agent, told } = await start(named('first'))
     const half = await visit('/slow')
     const webSocket = new RawClient(stack.port)
@@ -102,6 +107,9 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     agent.changePolicy(policy(named('second')))
     await heard(told, /^policy\.yaml has changed, and its policy is in force now\.$/)
     assert.equal(await policyNow(), 'second')
+    await sleep(400) // open exchanges are looked at meanwhile
+    webSocket.write('still here')
+    await webSocket.until(/still here/)
     agent.changePolicy(policy(DENY))
     await until('the denial', async () => (await ask(stack.port, { host: HOST })).status === 403)
     const before403 = asked
@@ -110,8 +118,8 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
 
     slow.pop()?.end('whole')
     assert.equal(await text(half), 'half, whole')
-    webSocket.write('still here')
-    await webSocket.until(/still here/)
+    await webSocket.untilOver()
+    await until('the end at the app', () => sockets.every(({ destroyed }) => destroyed))
     webSocket.close()
     assert.deepEqual([agent.status.state, agent.status.tunnels[0]?.endpoints], ['online', before_])
     assert.equal(stack.log.filter((line) => line.includes('"tunnel online"') && line.includes(HOST)).length, 1)

@@ -42,6 +42,8 @@ export interface StackOptions {
   upstreamProtocol?: 'http1' | 'http2'
   /** The upstream of the agents, instead of `app`. */
   upstream?: string
+  /** How long a request may take that a changed edge would not let in; as long as in any relay by default. */
+  recheckGraceMs?: number
   /** Reads the edges with other actions than those in docs/configuration.md. */
   readEdges?: Parameters<typeof parseConfig>[1]['readEdges']
 }
@@ -129,6 +131,7 @@ ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
   const relay = await startRelay(config, {
     log: createLog({ level: 'debug' }, { write: (line) => void log.push(line) }),
     env: {},
+    recheckGraceMs: options.recheckGraceMs,
   })
   const { token } = await relay.authtokens.create({ acl: [] })
   const ca = certificate && (await readFile(certificate.certFile, 'utf8'))

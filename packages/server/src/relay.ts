@@ -27,6 +27,7 @@ import { EdgeBook } from './edge/edge-book.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { handle, type Gate } from './edge/handle.ts'
 import { InternalEndpoints } from './edge/internal-endpoints.ts'
+import { Recheck } from './edge/recheck/recheck.ts'
 import { serveIn } from './edge/serve.ts'
 import { AccessLog } from './exchange/access-log.ts'
 import type { OnFault } from './exchange/border.ts'
@@ -42,6 +43,7 @@ import type { Logger } from './log.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { EdgeChanges } from './edge/configured-edges.ts'
+import type { LiveSession, SessionUse } from './session/live-session.ts'
 import { ServiceTokens } from './policy/service-token/service-tokens.ts'
 import { PolicySources } from './policy/sources/policy-sources.ts'
 import { openStore } from './store/open-store.ts'
@@ -126,6 +128,8 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     log,
   })
   const book = keep(rooms, new EdgeBook(edges, internal.table))
+  const sessionUses = (): Iterable<[LiveSession, SessionUse]> => signIn.sessionUses()
+  keep(rooms, new Recheck({ book, forwarder, sessionUses, log, onFault, graceMs: init.recheckGraceMs }))
   const edgeRoom: EdgeParts = {
     registry,
     publicUrl,

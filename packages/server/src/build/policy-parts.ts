@@ -85,6 +85,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       serviceTokens,
       sources: bringer ? sources.ofAgent(bringer.secrets) : sources.ofOperator,
       signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },
+      gates: () => signIns?.gates ?? [],
       life: {
         open: () => signIns?.publish(),
         close: () => {

@@ -17,6 +17,8 @@ export interface StartRelayInit {
   reload?: (() => Promise<ReloadReport>) | undefined
   /** For the metrics; absent in a worker. */
   lastReload?: LastReload | undefined
+  /** How long a request may take that a changed edge would not let in; shorter in tests. */
+  recheckGraceMs?: number | undefined
   /** Set if this relay is one node of several. */
   node?: NodeInit
   /**

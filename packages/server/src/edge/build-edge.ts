@@ -18,6 +18,7 @@ import type { PolicyParts } from '../policy/builder.ts'
 import type { Policy } from '../policy/compose.ts'
 import type { AuthorityFiles } from '../policy/terminate-tls/client-authorities.ts'
 import { tlsDemandsOf } from '../policy/terminate-tls/tls-demands-of.ts'
+import type { SessionGate } from '../session/live-session.ts'
 import type { Saying } from '../texts/page-texts.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import { Edge } from './edge.ts'
@@ -47,6 +48,8 @@ export interface EdgeParts {
 export type PartsOf = (edgeId: string, bringer?: Bringer) => LivePolicyParts
 
 export interface LivePolicyParts extends PolicyParts {
+  /** The sign-ins of each action that has been made so far. */
+  gates(): readonly (readonly SessionGate[])[]
   /** Opens and closes the policies' objects in other rooms. The edge keeps nothing else of its parts. */
   readonly life: EdgeLife
 }
@@ -85,10 +88,13 @@ export function buildEdge(
       groups.add(labels, selection, route)
       return selection
     }
+    const gatesBefore = parts.gates().length
+    const policy = policyOf(route.policy, parts)
     return {
       config: route,
       ...(route.allow_upgrades && { upgrades: new Set(route.allow_upgrades) }),
-      policy: policyOf(route.policy, parts),
+      policy,
+      gates: parts.gates().slice(gatesBefore),
       readsPath: readsPath(route.policy),
       backend: buildBackend(route.backend, { select, edgeId: id, stickyKey, onOutlier, retries, advice }),
     }

@@ -57,6 +57,7 @@ function open() {
   const partsOf = (id: string): LivePolicyParts => ({
     // Only the parts that a password uses.
     ...({ edgeId: id, identify: () => undefined } as unknown as LivePolicyParts),
+    gates: () => [],
     life: { open: () => void life.push(`${id} opens`), close: () => void life.push(`${id} closes`) },
   })
   const room = {

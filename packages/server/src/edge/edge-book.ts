@@ -47,6 +47,7 @@ export class EdgeBook {
   /** An index from the labels of a tunnel to the edges. */
   readonly #index = new SelectorIndex<Lead>()
   #nextNumber = 0
+  #onChange = (): void => {}
 
   /**
    * @param visitors the hosts of visitors; only the book changes the tables
@@ -63,6 +64,7 @@ export class EdgeBook {
     if (before?.edge === edge) return
     entries.set(edge.id, this.#open(source, edge, before?.number ?? this.#nextNumber++))
     if (before) this.#close(source, before)
+    this.#onChange()
   }
 
   /** Sets all edges of a source, in this order. Opens the new ones, and closes those that are not among them. */
@@ -78,6 +80,7 @@ export class EdgeBook {
       entries.set(edge.id, staying ?? this.#open(source, edge, number))
     }
     for (const entry of before.values()) this.#close(source, entry)
+    this.#onChange()
   }
 
   /** Closes an edge, unless it was removed or replaced before. */
@@ -87,6 +90,17 @@ export class EdgeBook {
     if (entry?.edge !== edge) return
     entries.delete(edge.id)
     this.#close(source, entry)
+    this.#onChange()
+  }
+
+  /** Called after each change, in the same turn of the event loop. */
+  whenChanged(listener: () => void): void {
+    this.#onChange = listener
+  }
+
+  /** The edge that a host leads to, of visitors or of policies. */
+  at(host: string): Edge | undefined {
+    return this.#hosts.at(host)
   }
 
   /** Closes all edges. */

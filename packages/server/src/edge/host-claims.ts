@@ -52,6 +52,11 @@ export class HostClaims {
     }
   }
 
+  /** The edge that a host leads to: that of a visitor, or of a policy. */
+  at(host: string): Edge | undefined {
+    return this.#tableOf(host).find(host)
+  }
+
   /** Whether an edge of the operator covers a host. */
   isConfigured(host: string): boolean {
     return this.#configured.find(host) !== undefined

@@ -124,8 +124,8 @@ function enter(exchange: Exchange, inner: InnerEdge): void {
   if (!way.takeHop()) {
     throw new RelayError('too_many_forwards', { detail: way.words(exchange.edgeId, exchange.inner, inner) })
   }
-  const { onResponseHead, policyMemory, results } = exchange
-  way.outer = { inner: exchange.inner, onResponseHead, policyMemory, results, outer: way.outer }
+  const { onResponseHead, policyMemory, results, route, routes, target } = exchange
+  way.outer = { inner: exchange.inner, onResponseHead, policyMemory, results, route, routes, target, outer: way.outer }
   exchange.inner = inner
   exchange.internalEdgeId = inner.id
   exchange.onResponseHead = exchange.policyMemory = exchange.results = undefined

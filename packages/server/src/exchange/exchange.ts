@@ -22,7 +22,7 @@ import { leadsTo, mayBeOperator, shownAddress } from './visitor/asker.ts'
 import type { Upgrade } from './visitor/upgrade.ts'
 import type { VisitorRequest } from './visitor/visitor-request.ts'
 import type { ResponseHeaders, VisitorResponse } from './visitor/visitor-response.ts'
-import type { InnerEdge, OuterPolicy, Way } from './way.ts'
+import type { InnerEdge, PolicyState, Way } from './way.ts'
 
 export interface ExchangeInit {
   request: VisitorRequest
@@ -58,6 +58,9 @@ export class Exchange {
   readonly visitorTarget: string
   readonly startedAt = performance.now()
 
+  /** The route whose policy runs or has run last, and its edge; see keepTo(). */
+  route: unknown
+  routes: Routes | undefined
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
@@ -116,8 +119,6 @@ export class Exchange {
   #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
   #target: string
-  #routes: Routes | undefined
-  #route: unknown
   #cutReason: Error | undefined
   #decided: AppAnswer | undefined
 
@@ -205,8 +206,8 @@ export class Exchange {
 
   /** Notes the route whose policy runs, and its edge. A new target must lead to the same route. */
   keepTo(route: unknown, routes: Routes): void {
-    this.#route = route
-    this.#routes = routes
+    this.route = route
+    this.routes = routes
   }
 
   /**
@@ -214,7 +215,7 @@ export class Exchange {
    * @throws RelayError `rewrite_refused` unless it is a target that a visitor could have sent to this route
    */
   replaceTarget(target: string): void {
-    this.normalPath = admitTarget(target, this.#routes, this.#route)
+    this.normalPath = admitTarget(target, this.routes, this.route)
     this.#target = target
   }
 
@@ -316,7 +317,7 @@ export class Exchange {
   checkpoint(): () => void {
     const { inner, onResponseHead, policyMemory, results, requestEdits, responseEdits } = this
     const { internalEdgeId, identity, knownUser, hasCredentials, normalPath, tunnelId } = this
-    const [target, routes, route, upgrade] = [this.#target, this.#routes, this.#route, this.#upgrade]
+    const [target, routes, route, upgrade] = [this.#target, this.routes, this.route, this.#upgrade]
     const [outer, onAppAnswer] = [this.way?.outer, this.#onAppAnswer]
     this.requestEdits = requestEdits?.copy()
     this.responseEdits = responseEdits?.copy()
@@ -325,13 +326,13 @@ export class Exchange {
       ;[this.requestEdits, this.responseEdits, this.tunnelId] = [requestEdits, responseEdits, tunnelId]
       ;[this.identity, this.knownUser, this.hasCredentials] = [identity, knownUser, hasCredentials]
       ;[this.internalEdgeId, this.normalPath] = [internalEdgeId, normalPath]
-      ;[this.#target, this.#routes, this.#route, this.#upgrade] = [target, routes, route, upgrade]
+      ;[this.#target, this.routes, this.route, this.#upgrade] = [target, routes, route, upgrade]
       this.#onAppAnswer = onAppAnswer
       if (this.way) this.way.outer = outer
     }
   }
 
-  #resume(policy: Omit<OuterPolicy<Exchange['onResponseHead']>, 'outer'>): void {
+  #resume(policy: PolicyState<Exchange['onResponseHead']>): void {
     this.inner = policy.inner
     this.onResponseHead = policy.onResponseHead
     this.policyMemory = policy.policyMemory

@@ -1,6 +1,8 @@
 // The way of an exchange from the visitor's edge to internal endpoints, with the state of each policy on it. Pure: no I/O,
 // no clock.
 
+import type { Routes } from './target/admit-target.ts'
+
 /** An internal endpoint on the way of an exchange. */
 export interface InnerEdge {
   readonly id: string
@@ -8,15 +10,24 @@ export interface InnerEdge {
 }
 
 /**
- * A policy that has passed an exchange on, with its own state.
+ * The state of a policy.
  * @template Rules the type of its rules for responses
  */
-export interface OuterPolicy<Rules> {
+export interface PolicyState<Rules> {
   /** Its own edge; undefined for the visitor's. */
   readonly inner: InnerEdge | undefined
   readonly onResponseHead: Rules
   readonly policyMemory: object | undefined
   readonly results: Map<string, ReadonlyMap<string, unknown>> | undefined
+}
+
+/** A policy that has passed an exchange on. */
+export interface OuterPolicy<Rules> extends PolicyState<Rules> {
+  /** Its route and edge, as those of the exchange. */
+  route: unknown
+  routes: Routes | undefined
+  /** The target with which it has passed the exchange on. */
+  readonly target: string
   /** The policy before it. */
   readonly outer: OuterPolicy<Rules> | undefined
 }

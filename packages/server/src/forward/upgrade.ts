@@ -98,6 +98,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     this.headSent = true
     this.exchange.hasSwitched = true
     this.parts.deadlines.remove(this)
+    this.parts.switched.add(this)
     socket.off('close', this.onVisitorClose)
     const stream = this.#connection!.release() // the connection itself calls this
     if (early.length > 0) stream.write(early)
@@ -163,6 +164,11 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (isConnected || this.headSent || !this.exchange.isSafe) return this.fail(lostError(error))
     this.leave()
     this.leaveLane(lane, error) // a GET: safe to repeat
+  }
+
+  protected override settle(error?: RelayError): void {
+    if (this.exchange.hasSwitched) this.parts.switched.delete(this)
+    super.settle(error)
   }
 
   protected override leave(): void {

@@ -10,6 +10,7 @@ import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connec
 import { requireAnySession, type SignInWay } from './gate/require-any-session.ts'
 import { requireSession } from './gate/require-session.ts'
 import type { SessionTelling } from './gate/session-telling.ts'
+import type { SessionGate } from '../session/live-session.ts'
 import type { SignInParts } from './sign-in/parts.ts'
 import type { Provider } from './provider/provider.ts'
 import type { Providers } from './providers.ts'
@@ -30,6 +31,8 @@ export class EdgeSignIns {
   /** As routes name them. */
   readonly #made: Registration[] = []
   readonly #taken: Provider[] = []
+  /** The sign-ins of each action, in the order in which the actions were made. */
+  readonly gates: (readonly SessionGate[])[] = []
 
   constructor(init: EdgeSignInsInit) {
     this.#init = init
@@ -42,6 +45,7 @@ export class EdgeSignIns {
    */
   action(config: OpenidConnectConfig, telling?: SessionTelling): Action {
     const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, telling))
+    this.gates.push(ways.map(({ action }) => action.gate))
     return ways.length === 1 ? ways[0]!.action : requireAnySession(ways)
   }
 

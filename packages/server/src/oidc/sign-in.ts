@@ -27,6 +27,7 @@ import { Providers } from './providers.ts'
 import type { Registration } from './registration/registration.ts'
 import { Registrations } from './registrations.ts'
 import { checkSession } from '../session/session-check.ts'
+import type { LiveSession, SessionUse } from '../session/live-session.ts'
 import { sessionName } from '../session/session-row.ts'
 import type { SessionSummary } from '../session/session-summary.ts'
 import { Sessions } from '../session/sessions.ts'
@@ -114,6 +115,11 @@ export class SignIn {
 
   get sessionCount(): number {
     return this.#parts.sessions.size
+  }
+
+  /** See Sessions. */
+  sessionUses(): Iterable<[session: LiveSession, use: SessionUse]> {
+    return this.#parts.sessions.uses()
   }
 
   /**

@@ -66,7 +66,7 @@ export function rememberingOf(policy: Rules): Remembering {
 const NOTHING: ReadonlySet<string> = new Set()
 
 /** Whether a policy has an expression in any place. */
-function hasLanguage(policy: Rules): boolean {
+export function hasLanguage(policy: Rules): boolean {
   return PHASES.some((phase) =>
     policy[phase]?.some(
       ({ expressions = [], actions }) =>

@@ -54,6 +54,11 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly admits: A
   /** Whether visitors send secrets to it. If so, it is refused on edges with plain http. */
   readonly takesSecrets: boolean
+  /**
+   * Whether it leaves exchanges under way alone, because it does not choose who may pass: a policy that differs in nothing
+   * else is as strict as before.
+   */
+  readonly isNoGuard?: true
   /** Whether it decides by the path. If so, the edge refuses paths that two readers could read differently. */
   readonly readsPath?: true
   /** Whether it takes effect before there is a request. Its rule may have no conditions then. */

@@ -33,7 +33,8 @@ export interface LiveSession {
 /** An exchange under way in a session. */
 export interface SessionUse extends Listed {
   readonly exchange: Exchange
-  readonly route: SessionRoute
+  /** Another one if the policy has changed meanwhile and still admits the session. */
+  route: SessionRoute
 }
 
 /** A route's conditions for a session while an exchange lasts. */
@@ -41,4 +42,10 @@ export interface SessionRoute {
   readonly rules: SessionRules
   /** Whether the visitor may continue, by the current claims. */
   admits(session: LiveSession): boolean
+}
+
+/** A sign-in of a route, for the exchanges that began before the route had its present policy. */
+export interface SessionGate extends SessionRoute {
+  /** Whether an upgrade from this origin is taken. */
+  takesOriginOf(exchange: Exchange): boolean
 }

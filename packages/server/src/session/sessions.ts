@@ -157,6 +157,11 @@ export class Sessions {
     return use
   }
 
+  /** All exchanges under way in sessions. One that runs in several comes for each of them. */
+  *uses(): Generator<[session: LiveSession, use: SessionUse]> {
+    for (const session of this.#busy) for (const use of session.exchanges ?? []) yield [session, use]
+  }
+
   leave(session: LiveSession, use: SessionUse): void {
     session.exchanges?.delete(use)
     if (!session.exchanges?.size) this.#busy.delete(session as Held)

@@ -100,6 +100,7 @@ describe('AgentEdges', () => {
         // Only the parts that these policies use.
         ({
           signIns: { action: () => (_, next) => next() },
+          gates: () => [],
           life: {
             open: () => {},
             close: () => {

@@ -2,6 +2,7 @@
 // number and never touches a timer.
 
 import type { Bordered } from '../../exchange/border.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
 import { Roster } from '../../exchange/roster.ts'
 import type { Listed } from '../../exchange/roster.ts'
 
@@ -14,6 +15,8 @@ export const LASTING_AFTER_MS = 5000
 export const PROBE_AFTER_MS = 2000
 
 export interface Watched extends Listed, Bordered {
+  /** The exchange that it transfers; undefined for a connection. */
+  readonly exchange?: Exchange
   /** Called every tick with the monotonic time in ms; checks its own progress and acts. */
   tick(now: number): void
 }
@@ -33,6 +36,11 @@ export class Deadlines {
 
   remove(watched: Watched): void {
     this.#watched.delete(watched)
+  }
+
+  /** The exchanges that are being transferred. */
+  *exchanges(): Generator<Exchange> {
+    for (const { exchange } of this.#watched) if (exchange) yield exchange
   }
 
   close(): void {

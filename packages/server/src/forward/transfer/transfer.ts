@@ -34,7 +34,7 @@ interface Pausable {
 
 export abstract class Transfer implements Watched {
   place = -1
-  protected readonly exchange: Exchange
+  readonly exchange: Exchange
   protected readonly backend: RouteBackend
   protected readonly parts: TransferParts
   protected tried: Set<Tunnel> | undefined

@@ -18,7 +18,7 @@ import type { SessionTelling } from './session-telling.ts'
 import { refuseWithoutSession } from './sign-in-required.ts'
 import { checkSession } from '../../session/session-check.ts'
 import type { SessionRow } from '../../session/session-row.ts'
-import type { LiveSession, SessionRoute } from '../../session/live-session.ts'
+import type { LiveSession, SessionGate } from '../../session/live-session.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
 
 /** The result of a route's check of a session, for one state of its claims. */
@@ -36,7 +36,8 @@ interface Standing {
 export type Instead = (refuse?: () => void) => Promise<void>
 
 /** An action with a choice of what to do without a session. */
-export type SessionAction = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
+type Act = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
+export type SessionAction = Act & { readonly gate: SessionGate }
 
 /** @param telling undefined if no expression reads a result of the sign-in */
 export function requireSession(
@@ -89,9 +90,13 @@ export function requireSession(
     const known = standings.get(session)
     return known?.row === session.row ? known : judge(session)
   }
-  const route: SessionRoute = { rules, admits: (session) => standingOf(session)?.verdict.ok === true }
+  const gate: SessionGate = {
+    rules,
+    admits: (session) => standingOf(session)?.verdict.ok === true,
+    takesOriginOf: (exchange) => !exchange.upgrade || isOwnOrigin(exchange, origins),
+  }
 
-  const act: SessionAction = async (exchange, next, instead) => {
+  const act: Act = async (exchange, next, instead) => {
     if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
       exchange.identity = undefined // no identity, even if an earlier action has set one
       telling?.tell(exchange, undefined)
@@ -105,7 +110,9 @@ export function requireSession(
     if (isValid && now >= session.due) await claimsRefresh.freshen(session, now)
     const standing = isValid && !session.ended ? standingOf(session) : undefined
     if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
-    if (exchange.upgrade) checkOrigin(exchange, origins, session.row.subject)
+    if (exchange.upgrade && !isOwnOrigin(exchange, origins)) {
+      throw new RelayError('origin_refused', { detail: 'an upgrade from another origin', user: session.row.subject })
+    }
     sessions.touch(session, now, exchange.clientIp)
     if (!standing.verdict.ok) {
       const { reason } = standing.verdict
@@ -126,14 +133,14 @@ export function requireSession(
     if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
 
     telling?.tell(exchange, told)
-    const use = sessions.enter(session, exchange, route)
+    const use = sessions.enter(session, exchange, gate)
     try {
       await next()
     } finally {
       sessions.leave(session, use)
     }
   }
-  return act
+  return Object.assign(act, { gate })
 }
 
 /** People are redirected to the provider and get no byte of the app; programs get 401. */
@@ -148,10 +155,9 @@ async function askToSignIn(exchange: Exchange, registration: Registration, parts
  * Hosts under one domain are same-site, so SameSite=Lax does not keep their pages from opening a WebSocket with our
  * cookie, and CORS does not apply to it (RFC 6455 10.2). Programs send no Origin.
  */
-function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>, user: string): void {
+function isOwnOrigin(exchange: Exchange, allowed: ReadonlySet<string>): boolean {
   const origin = exchange.header('origin')
-  if (origin === undefined || origin === exchange.origin || allowed.has(origin.toLowerCase())) return
-  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin', user })
+  return origin === undefined || origin === exchange.origin || allowed.has(origin.toLowerCase())
 }
 
 /**

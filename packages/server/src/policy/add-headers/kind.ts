@@ -21,6 +21,7 @@ export const addHeadersKind = defineKind({
   otherNames: [],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['headers'],
   schema,

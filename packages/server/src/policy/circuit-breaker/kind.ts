@@ -36,6 +36,7 @@ export const circuitBreakerKind = defineKind({
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: [
     'error_threshold',

@@ -27,6 +27,7 @@ export const compressResponseKind = defineKind({
   otherNames: ['compression', 'compress'],
   phases: ['on_http_response'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['algorithms'],
   schema: schema.prefault({}),

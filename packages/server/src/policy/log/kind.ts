@@ -26,6 +26,7 @@ export const logKind = defineKind({
   otherNames: [],
   phases: ['on_tcp_connect', 'on_http_request', 'on_http_response'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['metadata'],
   templates: ['metadata'],

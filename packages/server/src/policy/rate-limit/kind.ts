@@ -45,6 +45,7 @@ export const rateLimitKind = defineKind({
   otherNames: ['rate-limiting'],
   phases: ['on_http_request'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['name', 'algorithm', 'capacity', 'rate', 'bucket_key', 'enforce'],
   schema,

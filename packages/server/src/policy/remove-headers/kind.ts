@@ -18,6 +18,7 @@ export const removeHeadersKind = defineKind({
   otherNames: [],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['headers'],
   schema,

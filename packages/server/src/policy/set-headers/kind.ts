@@ -19,6 +19,7 @@ export const setHeadersKind = defineKind({
   otherNames: ['replace-headers'],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
+  isNoGuard: true,
   takesSecrets: false,
   agentMayWrite: ['headers'],
   schema,
