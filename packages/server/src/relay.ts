@@ -224,7 +224,10 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     registry,
     sessions: agents.sessions,
     book,
-    storedEdge: (id) => stored.inUse(id),
+    storedEdge: (id) => {
+      store.look() // the operator waits for a change that a command has just written
+      return stored.inUse(id)
+    },
     visitorSessions: () => signIn.sessionCount,
     storeProblem: () =>
       store.healthy ? undefined : (readiness.storeLoss ?? 'the store cannot be used; the log has the reason'),

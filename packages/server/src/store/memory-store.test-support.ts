@@ -55,6 +55,8 @@ export class MemoryStore implements Store {
     return !this.down
   }
 
+  look(): void {} // it has told everything
+
   serve(): void {}
 
   bucket<T>(name: string, parse: (stored: unknown) => T, options: BucketOptions = {}): Bucket<T> {

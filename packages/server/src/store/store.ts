@@ -111,6 +111,9 @@ export interface Store {
    */
   commit(writes: readonly Write[]): Promise<number[]>
 
+  /** Looks for writes of other processes now, instead of at the next interval; watches are called before it returns. */
+  look(): void
+
   /**
    * From now on visitors are served, and writes must not delay them. Until then, and in commands, they may block.
    * Idempotent.

@@ -8,7 +8,7 @@ import { RelayUnreachable, RunningRelay } from '../running/ask-relay.ts'
 import type { StoreOption } from '../stored/with-store.ts'
 
 const DEADLINE_MS = 3000 // it takes 0.2 s; a worker that starts meanwhile may take longer
-const PAUSE_MS = 50
+const PAUSE_MS = 10
 
 /**
  * @param revision of the change; undefined for a deletion

@@ -42,6 +42,20 @@ describe('the SQLite store', () => {
     assert.equal(await second.bucket('a', numbers).get('other'), undefined)
   })
 
+  it('tells a write of another store on the file at once if it is asked to look', async (t) => {
+    const path = newPath()
+    const [first, second] = [await open(t, path), await open(t, path)]
+    const told: unknown[] = []
+    await first
+      .bucket('a', numbers)
+      .watch(({ value }) => void told.push(value), { signal: AbortSignal.timeout(60_000) })
+    await second.bucket('a', numbers).put('k', 7)
+    first.look()
+    assert.deepEqual(told, [7])
+    await first.close()
+    first.look()
+  })
+
   it('writes both before and while visitors are served, and tells its watches', async (t) => {
     const store = await openSqliteStore(newPath())
     t.after(() => store.close())

@@ -118,6 +118,10 @@ class SqliteStore implements Store {
     throw new StoreConflict(bucket, key)
   }
 
+  look(): void {
+    if (!this.#closed) this.#lookForOthers()
+  }
+
   serve(): void {
     this.#isServing = true
     this.#writer?.close()
