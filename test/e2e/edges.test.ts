@@ -77,6 +77,8 @@ describe('relay edge, beside a relay of two workers (control plane, A)', { timeo
     )
     assert.doesNotMatch(signIn, /a secret"/)
     await becomes('shop.localhost', '401 ERR_SIGN_IN_REQUIRED')
+    await good('edge', 'disable', 'edg_shop')
+    assert.match(await good('status'), /^edg_shop .*\n {2}disabled: nobody can visit it; relay edge enable edg_shop$/m)
     await good('edge', 'restore', 'edg_shop', '2')
     await becomes('shop.localhost', '200 the app')
   })

@@ -71,7 +71,10 @@ async function printEdges(relay: RunningRelay, { edges: { total } }: RelayStatus
   console.log(head)
   for (const [index, line] of lines.entries()) {
     console.log(line)
-    const { backends } = edges[index]! // one line for each
+    const { id, backends, status } = edges[index]! // one line for each
+    if (status.state === 'disabled') console.log(warning(`  disabled: nobody can visit it; relay edge enable ${id}`))
+    if (status.state === 'broken')
+      console.log(warning('  broken: nobody can visit it; the log of the relay has the reason'))
     for (const { labels, tunnels } of backends) {
       if (tunnels.online === 0) console.log(warning(`  no tunnel with ${shownLabels(labels)}`))
     }
