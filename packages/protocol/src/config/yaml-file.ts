@@ -21,6 +21,8 @@ import type { ConfigProblem } from './config-error.ts'
 import { WANTS_QUOTES } from './found-problem.ts'
 import type { ConfigPath, FoundProblem } from './found-problem.ts'
 
+const KEY_MAX_CHARS = 80 // a whole list can be a key
+
 export class YamlFile {
   /** Plain values: objects, arrays, texts, numbers, booleans, null. */
   readonly tree: unknown
@@ -96,8 +98,10 @@ export class YamlFile {
     let found = true
     for (const step of path) {
       if (isMap(node)) {
-        // A key that is missing, as in `: x`, is the empty one in `tree`.
-        const pair = node.items.find(({ key }) => isScalar(key) && keyName(key.value) === String(step))
+        // A key that is missing, as in `: x`, is the empty one in `tree`; a list or map that is a key is its text there.
+        const pair =
+          node.items.find(({ key }) => isScalar(key) && keyName(key.value) === String(step)) ??
+          node.items.find(({ key }) => isMap(key) || isSeq(key))
         if (!pair) {
           found = false
           break
@@ -197,9 +201,13 @@ export function formatPath(path: ConfigPath): string {
   for (const step of path) {
     if (typeof step === 'number') written += `[${step}]`
     else if (/^[\w-]+$/.test(String(step))) written += written ? `.${String(step)}` : String(step)
-    else written += `[${JSON.stringify(String(step))}]`
+    else written += `[${JSON.stringify(shortened(String(step)))}]`
   }
   return written
+}
+
+function shortened(key: string): string {
+  return key.length > KEY_MAX_CHARS ? `${key.slice(0, KEY_MAX_CHARS)}…` : key
 }
 
 /** As the tree names it. */
