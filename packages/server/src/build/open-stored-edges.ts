@@ -28,7 +28,6 @@ export function openStoredEdges({ config, store, keys, book, edgeRoom }: OpenSto
     place: () => storedEdgesPlace(config()),
     build: (edge) => buildEdge(edge, edgeRoom),
     buildClosed: (edge) => buildClosedEdge(edge, edgeRoom),
-    isOfFile: (id) => config().edges.some((edge) => edge.id === id),
     log: edgeRoom.log,
   })
 }

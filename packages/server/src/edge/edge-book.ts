@@ -128,12 +128,12 @@ export class EdgeBook {
 
   /** Whether the operator has an edge of this id. */
   hasConfigured(id: string): boolean {
-    return CONFIGURED.some((source) => this.#entries[source].has(id))
+    return CONFIGURED.some((source) => this.has(source, id))
   }
 
-  /** Whether an edge is one of the store. */
-  isStored({ id }: Pick<Edge, 'id'>): boolean {
-    return this.#entries.store.has(id)
+  /** Whether a source has an edge of this id. */
+  has(source: EdgeSource, id: string): boolean {
+    return this.#entries[source].has(id)
   }
 
   /** Whether an edge of the operator has the host. */

@@ -2,6 +2,8 @@
 
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
 
+import { child, isRecord } from '../values/written-tree.ts'
+
 export interface Difference {
   readonly path: ConfigPath
   /** Undefined if it was not there. */
@@ -16,17 +18,9 @@ export function differences(from: unknown, to: unknown, path: ConfigPath = []): 
     const length = Math.max(from.length, to.length)
     return Array.from({ length }, (_, index) => differences(from[index], to[index], [...path, index])).flat()
   }
-  if (isPlainObject(from) && isPlainObject(to)) {
+  if (isRecord(from) && isRecord(to)) {
     const keys = new Set([...Object.keys(to), ...Object.keys(from)])
-    return [...keys].flatMap((key) => differences(own(from, key), own(to, key), [...path, key]))
+    return [...keys].flatMap((key) => differences(child(from, key), child(to, key), [...path, key]))
   }
   return Object.is(from, to) ? [] : [{ path, from, to }]
-}
-
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function own(of: Readonly<Record<string, unknown>>, key: string): unknown {
-  return Object.hasOwn(of, key) ? of[key] : undefined
 }

@@ -191,8 +191,7 @@ export class EdgeDesk {
   async #existing(id: string, options: ChangeOptions): Promise<Entry<StoredEdge>> {
     const entry = await this.#read(id, options)
     if (entry) return entry
-    const isOfFile = this.#init.config.edges.some((edge) => edge.id === id)
-    const message = isOfFile
+    const message = this.#isOfFile(id)
       ? 'is an edge of relay.yml; change it there'
       : 'there is no such edge; see: relay edge list'
     throw new ConfigError([{ path: id, message }])

@@ -76,7 +76,7 @@ export class ProcessView {
 
   #edges(wish: PageWish): EdgeResource[] {
     return pageOf(this.#init.book.known(), ({ id }) => id, wish).map(([edge]) =>
-      edgeResource(edge!, this.#init.book.isStored(edge!)),
+      edgeResource(edge!, this.#init.book.has('store', edge!.id)),
     ) // no group is empty
   }
 

@@ -8,6 +8,11 @@ export function child(tree: unknown, key: PropertyKey): unknown {
   return (tree as Record<PropertyKey, unknown>)[key] // it has this key, as just checked
 }
 
+/** Whether a value has keys: an object, and no list. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /**
  * Copies a tree without the keys at the paths of some problems. Only what is on these paths is copied: agents can nest the
  * rest deeper than any copy of all of it can go.

@@ -34,8 +34,7 @@ export async function awaitInUse(
     }
   } catch (error) {
     if (!(error instanceof RelayUnreachable)) throw error
-    const isAway = error.message.startsWith('No relay runs')
-    const sentence = isAway
+    const sentence = error.isAbsent
       ? 'Saved. No relay runs on this store; one that starts will use it.'
       : `Saved. ${error.message}`
     return { sentence, isGood: true }

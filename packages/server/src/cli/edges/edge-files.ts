@@ -7,7 +7,7 @@ import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 import { whyUnreadable } from '../../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
-import { child } from '../../values/written-tree.ts'
+import { child, isRecord } from '../../values/written-tree.ts'
 
 interface WrittenEdge {
   readonly edge: unknown
@@ -74,8 +74,4 @@ function* takenTwice(edges: readonly WrittenEdge[], key: 'id' | 'hosts'): Genera
       seen.set(value, source)
     }
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -17,7 +17,15 @@ const ANSWER_MAX_BYTES = 64 * 1024 * 1024
 const ROWS_OF_A_PAGE = 200
 
 /** No relay has answered. The message is for the operator. */
-export class RelayUnreachable extends Error {}
+export class RelayUnreachable extends Error {
+  /** Whether no relay runs on the store; otherwise one may. */
+  get isAbsent(): boolean {
+    const { code = '' } = (this.cause ?? {}) as NodeJS.ErrnoException // of the connection, if there was one
+    return NOBODY.has(code)
+  }
+}
+
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED'])
 
 interface RowsWish {
   query?: Record<string, string>

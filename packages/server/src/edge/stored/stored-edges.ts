@@ -30,8 +30,6 @@ export interface StoredEdgesInit {
   /** @throws ConfigError if the edge cannot be built; everything is released then */
   readonly build: (config: EdgeConfig) => Edge
   readonly buildClosed: (edge: ClosedEdge) => Edge
-  /** Whether relay.yml has an edge of this id. */
-  readonly isOfFile: (id: string) => boolean
   readonly log: Logger
 }
 
@@ -93,7 +91,7 @@ export class StoredEdges {
    */
   settle(): void {
     for (const [id, held] of this.#held) {
-      if (!held.edge || !held.row?.disabled || this.#init.isOfFile(id)) this.#use(id, held)
+      if (!held.edge || !held.row?.disabled || this.#init.book.has('file', id)) this.#use(id, held)
     }
   }
 
@@ -145,8 +143,8 @@ export class StoredEdges {
 
   /** Brings the edge of a row into the book, or out of it. */
   #use(id: string, held: Held): void {
-    const { book, isOfFile, log } = this.#init
-    if (isOfFile(id)) {
+    const { book, log } = this.#init
+    if (book.has('file', id)) {
       if (held.edge) book.remove('store', held.edge)
       held.edge = held.config = undefined
       log.warn({ edgeId: id }, 'an edge of the store has the id of one in relay.yml, which takes precedence')

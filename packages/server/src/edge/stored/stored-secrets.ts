@@ -9,6 +9,7 @@ import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem
 import type { Keys } from '../../keys.ts'
 import { kindOf, PHASES } from '../../policy/kind.ts'
 import type { Kind, KindTable } from '../../policy/kind.ts'
+import { isRecord } from '../../values/written-tree.ts'
 import type { SealedSecret } from './stored-edge.ts'
 
 /** What is shown, and may be written back, in the place of a secret. */
@@ -158,8 +159,4 @@ function atKeys(
   if (key === undefined) return replace(value, path)
   if (!isRecord(value) || value[key] === undefined) return value
   return { ...value, [key]: atKeys(value[key], further, [...path, key], replace) }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
